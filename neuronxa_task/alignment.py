@@ -1,0 +1,227 @@
+"""Alignment of parallel sentence vectors: similarity, retrieval, weak alignment. Pure tensor maths.
+
+A *pair* k is a pivot sentence and its translation. Results do not depend on the order of the pairs:
+equal vectors have equal similarities, to the bit, wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuronxa_task.errors import NeuronXAError
+
+SCORE_OF = {"nas": "nasca", "nav": "navca", "emb": "mexa"}
+"""Representation (neuron state, neuron value, embedding) to the score made of it."""
+
+
+def cosine_similarity(pivot: Tensor, target: Tensor) -> Tensor:
+    """Cosine of every pivot vector with every target vector, in float64.
+
+    Args:
+        pivot: `[n, features]`, any dtype.
+        target: `[m, features]`.
+
+    Returns:
+        `[n, m]` float64. A zero vector has no direction and is near to nothing: its similarities
+        are -inf.
+
+    Raises:
+        NeuronXAError: the shapes do not fit.
+
+    >>> cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]]))
+    tensor([[0.7071, 0.0000]], dtype=torch.float64)
+    """
+    if pivot.ndim != 2 or target.ndim != 2 or pivot.shape[1] != target.shape[1]:
+        raise NeuronXAError(
+            f"sentence vectors of shapes {list(pivot.shape)} and {list(target.shape)}; expected "
+            "[n, features] and [m, features]"
+        )
+    pivot, target = pivot.double(), target.to(pivot.device).double()
+    pivot_length = torch.linalg.vector_norm(pivot, dim=1)
+    target_length = torch.linalg.vector_norm(target, dim=1)
+    similarity = (pivot @ target.T) / (pivot_length[:, None] * target_length)
+    similarity.masked_fill_((pivot_length == 0)[:, None] | (target_length == 0), -torch.inf)
+    # A matrix product may round a row at its edge differently from an equal row inside.
+    return similarity[_first_equal(pivot, pivot_length)][:, _first_equal(target, target_length)]
+
+
+def _first_equal(vectors: Tensor, lengths: Tensor) -> Tensor:
+    """`[n]` int64: for each vector the index of the first one equal to it."""
+    first = torch.arange(len(vectors), device=vectors.device)
+    _, group, size = torch.unique(lengths, return_inverse=True, return_counts=True)
+    for shared in torch.nonzero(size > 1).flatten():
+        members = torch.nonzero(group == shared).flatten()
+        for place, member in enumerate(members[1:], start=1):
+            equal = (vectors[members[:place]] == vectors[member]).all(dim=1)
+            if equal.any():
+                first[member] = members[int(equal.nonzero()[0])]
+    return first
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """Which pairs find each other, per layer, in one representation.
+
+    Attributes:
+        from_pivot: `[layers, pairs]` bool: the translation is the pivot sentence's strictly
+            nearest target sentence (row of the similarity matrix).
+        to_pivot: `[layers, pairs]` bool: the pivot sentence is the translation's strictly nearest
+            pivot sentence (column).
+    """
+
+    from_pivot: Tensor
+    to_pivot: Tensor
+
+    @property
+    def weak(self) -> Tensor:
+        """`[layers, pairs]` bool: weak alignment, both at once (MEXA, arXiv 2410.05873, eq. 2)."""
+        return self.from_pivot & self.to_pivot
+
+    @property
+    def by_layer(self) -> Tensor:
+        """`[layers]` float64: share of weakly aligned pairs."""
+        return self.weak.double().mean(dim=1)
+
+    @property
+    def score(self) -> float:
+        """Mean over layers: NASCA, NAVCA or MEXA."""
+        return float(self.weak.double().mean())
+
+    @property
+    def best(self) -> float:
+        """The best layer's share."""
+        return float(self.by_layer.max())
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Alignment of two languages in a model, in three representations.
+
+    Attributes:
+        nas: neuron activation states, L layers.
+        nav: neuron activation values, L layers.
+        emb: hidden states, L+1 (embeddings, then each layer): the MEXA baseline.
+    """
+
+    nas: Retrieval
+    nav: Retrieval
+    emb: Retrieval
+
+    @property
+    def nasca(self) -> float:
+        """Neuron-activation-state cross-lingual alignment, 0 to 1."""
+        return self.nas.score
+
+    @property
+    def navca(self) -> float:
+        """Neuron-activation-value cross-lingual alignment, 0 to 1."""
+        return self.nav.score
+
+    @property
+    def mexa(self) -> float:
+        """MEXA (Kargaran et al. 2024) with mean over layers, 0 to 1."""
+        return self.emb.score
+
+    def metrics(self) -> dict[str, float]:
+        """`nasca`, `navca`, `mexa` (mean over layers) and `…_max` (best layer), 0 to 1."""
+        retrievals: Mapping[str, Retrieval] = {name: getattr(self, name) for name in SCORE_OF}
+        return {SCORE_OF[name]: found.score for name, found in retrievals.items()} | {
+            f"{SCORE_OF[name]}_max": found.best for name, found in retrievals.items()
+        }
+
+    def layers(self) -> dict[str, list[float]]:
+        """Every layer's share: weak alignment by score name, and both halves by representation."""
+        profile: dict[str, list[float]] = {}
+        for name, score in SCORE_OF.items():
+            profile |= layer_profile(name, getattr(self, name))
+            assert score in profile
+        return profile
+
+
+def layer_profile(representation: str, retrieval: Retrieval) -> dict[str, list[float]]:
+    """One representation's rows of a result file's `layers`: `[layers]` floats each, 0 to 1."""
+    return {
+        SCORE_OF[representation]: retrieval.by_layer.tolist(),
+        f"{representation}_from_pivot": retrieval.from_pivot.double().mean(dim=1).tolist(),
+        f"{representation}_to_pivot": retrieval.to_pivot.double().mean(dim=1).tolist(),
+    }
+
+
+def retrieval(pivot: Sequence[Tensor], target: Sequence[Tensor]) -> Retrieval:
+    """Retrieval in both directions at every layer.
+
+    Args:
+        pivot: per layer, `[n, features]` vectors of the pivot sentences.
+        target: per layer, `[n, features]` vectors of their translations, in the same order.
+
+    Raises:
+        NeuronXAError: fewer than two pairs, or shapes that do not fit.
+
+    >>> eye = torch.eye(3)
+    >>> retrieval([eye], [eye[[0, 2, 1]]]).by_layer
+    tensor([0.3333], dtype=torch.float64)
+    """
+    if len(pivot) != len(target):
+        raise NeuronXAError(f"{len(pivot)} layers of pivot vectors and {len(target)} of target vectors")
+    found = [_layer_retrieval(*vectors) for vectors in zip(pivot, target, strict=True)]
+    return Retrieval(
+        torch.stack([from_pivot.cpu() for from_pivot, _ in found]),
+        torch.stack([to_pivot.cpu() for _, to_pivot in found]),
+    )
+
+
+def _layer_retrieval(pivot: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    if pivot.shape[0] != target.shape[0]:
+        raise NeuronXAError(
+            f"{pivot.shape[0]} pivot vectors and {target.shape[0]} target vectors; they must be parallel"
+        )
+    similarity = cosine_similarity(pivot, target)
+    own = torch.arange(len(similarity), device=similarity.device)
+    diagonal, others = own_similarity(similarity, own), best_other_target(similarity, own)
+    return diagonal > others, finds_pivot(similarity, own)
+
+
+# The three pieces below work on the columns of one process. `own[j]` is the pair, and so the
+# row, of column j; together they give both halves without ever gathering the vectors.
+
+
+def own_similarity(similarity: Tensor, own: Tensor) -> Tensor:
+    """`[m]`: similarity of each of the m target sentences with its own pivot sentence.
+
+    Args:
+        similarity: `[n, m]`, n pivot sentences by m of their n translations.
+        own: `[m]` int64, the row that each column translates.
+    """
+    return similarity.gather(0, own[None])[0]
+
+
+def finds_pivot(similarity: Tensor, own: Tensor) -> Tensor:
+    """`[m]` bool, the column half: own pivot sentence strictly nearer than every other one."""
+    _at_least_two(similarity)
+    others = similarity.clone().scatter_(0, own[None], -torch.inf)
+    return own_similarity(similarity, own) > others.amax(dim=0)
+
+
+def best_other_target(similarity: Tensor, own: Tensor) -> Tensor:
+    """`[n]`: each pivot sentence's highest similarity to a target sentence that is not its own.
+
+    The row half holds where a pair's own similarity is strictly greater than the maximum of this
+    over all processes.
+    """
+    _at_least_two(similarity)
+    others = similarity.clone().scatter_(0, own[None], -torch.inf)
+    if others.shape[1] == 0:
+        return others.new_full((others.shape[0],), -torch.inf)
+    return others.amax(dim=1)
+
+
+def _at_least_two(similarity: Tensor) -> None:
+    if similarity.shape[0] < 2:
+        raise NeuronXAError(
+            "alignment of a single sentence pair is undefined: a pair is aligned when it is closer "
+            "than every other pair; give at least 2 pairs"
+        )

@@ -1,0 +1,7 @@
+"""Where a model's feed-forward neurons are, found by data flow, and how to read them."""
+
+from neuronxa_task.ffn.body import Body, find_body
+from neuronxa_task.ffn.capture import LayerRead, reading
+from neuronxa_task.ffn.probe import Gate, Site, find_sites
+
+__all__ = ["Body", "Gate", "LayerRead", "Site", "find_body", "find_sites", "reading"]

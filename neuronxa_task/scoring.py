@@ -1,0 +1,277 @@
+"""The request type: sentence pairs of all tasks of a run in; the layers that align each, out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from neuronxa_task.alignment import (
+    SCORE_OF,
+    best_other_target,
+    cosine_similarity,
+    finds_pivot,
+    own_similarity,
+)
+from neuronxa_task.corpus import data_hash
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn import find_body, find_sites
+from neuronxa_task.ranks import Ranks
+from neuronxa_task.settings import StateSettings
+from neuronxa_task.sharing import Sentence, SharedStates, TokenCache
+from neuronxa_task.signature import ModelFacts, model_facts, software
+from neuronxa_task.states import NonFiniteActivationError, SentenceStates, encode
+
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+    from tqdm import tqdm
+
+REQUEST_TYPE = "neuron_alignment"
+
+
+@dataclass(frozen=True)
+class PairAlignment:
+    """The answer to a request: the layers at which one sentence pair is aligned.
+
+    Attributes:
+        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
+            where that half of weak alignment holds.
+        data_hash: names the sentence pairs that competed.
+        model: what of the model and the run can change the answer.
+    """
+
+    bits: dict[str, str]
+    data_hash: str
+    model: ModelFacts
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={bits}" for name, bits in self.bits.items())
+
+
+@dataclass(frozen=True)
+class LanguagePair:
+    """The sentence pairs of one task.
+
+    Attributes:
+        task: its name.
+        settings: which states are compared.
+        documents: the documents' ids, by pair.
+        pivot: n pivot sentences.
+        target: their n translations.
+        own: the pairs this process works on, as indices.
+    """
+
+    task: str
+    settings: StateSettings
+    documents: list[int]
+    pivot: list[str]
+    target: list[str]
+    own: list[int]
+
+
+def neuron_alignment(lm: HFLM, instances: Sequence[Instance]) -> list[PairAlignment]:
+    """Answer the requests of every NeuronXA task of a run (a method of the harness's `HFLM`).
+
+    Raises:
+        NeuronXAError: the backend shows no activations, the model has no feed-forward neurons, an
+            activation is not finite, or a task has a single sentence pair.
+    """
+    if not isinstance(getattr(lm, "model", None), nn.Module) or not hasattr(lm, "tok_encode"):
+        raise NeuronXAError(
+            f"the backend {type(lm).__name__} does not show a model's activations; NeuronXA tasks "
+            "work with --model hf and the backends derived from it"
+        )
+    ranks = Ranks.of(lm)
+    pairs = language_pairs(instances, ranks)
+    answers = _Scorer(lm, ranks).answers(pairs)
+    return [answers[instance.task_name][instance.doc_id] for instance in instances]
+
+
+def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[LanguagePair]:
+    """Group requests by task, over all processes.
+
+    Raises:
+        NeuronXAError: a task has fewer than two sentence pairs.
+    """
+    handed: dict[str, dict[int, tuple[str, str, dict[str, Any]]]] = {}
+    for instance in instances:
+        handed.setdefault(instance.task_name, {})[instance.doc_id] = instance.args
+    everywhere = [handed] if ranks.replicated else ranks.gather(handed)
+    pairs = []
+    for task in handed:
+        documents = {i: request for part in everywhere for i, request in part[task].items()}
+        ids = sorted(documents)
+        if len(ids) < 2:
+            raise NeuronXAError(
+                f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned when "
+                "it is closer than every other pair (raise --limit or num_sentences)"
+            )
+        own = set(ranks.share(sorted(handed[task])))
+        pairs.append(
+            LanguagePair(
+                task,
+                StateSettings(**documents[ids[0]][2]),
+                ids,
+                [documents[i][0] for i in ids],
+                [documents[i][1] for i in ids],
+                [place for place, i in enumerate(ids) if i in own],
+            )
+        )
+    return pairs
+
+
+class _Scorer:
+    """Scores one language after the other, so that memory does not grow with their number."""
+
+    def __init__(self, lm: HFLM, ranks: Ranks) -> None:
+        self.lm, self.ranks = lm, ranks
+        self.body = find_body(lm.model, mixed_precision=getattr(lm, "mixed_precision_dtype", None))
+        self.sites = find_sites(self.body)
+        self.facts = model_facts(lm)
+        self.tokens = TokenCache(lm)
+        self.batch_size = lm.max_batch_size if lm.batch_size == "auto" else int(lm.batch_size)
+
+    def answers(self, pairs: Sequence[LanguagePair]) -> dict[str, dict[int, PairAlignment]]:
+        """Answers by task and document."""
+        from tqdm import tqdm
+
+        answers = {pair.task: found for pair in pairs if (found := self._cached(pair)) is not None}
+        open_pairs = [pair for pair in pairs if pair.task not in answers]
+        shared = SharedStates(map(self._sentences, open_pairs), self._encode)
+        self.tokens.warn_of_truncation()
+        with tqdm(
+            total=shared.distinct,
+            desc=f"Running {REQUEST_TYPE} requests",
+            unit=" sentences",
+            disable=self.ranks.rank != 0,
+        ) as self.bar:
+            for pair in open_pairs:
+                self.bar.set_postfix_str(pair.task, refresh=False)
+                answers[pair.task] = self._answer(pair, shared)
+                self._cache(pair, answers[pair.task])
+        return answers
+
+    # ------------------------------------------------------------ sentences to states
+
+    def _sentences(self, pair: LanguagePair) -> set[Sentence]:
+        texts = [*pair.pivot, *(pair.target[k] for k in pair.own)] if pair.own else []
+        return {(pair.settings, self.tokens[text]) for text in texts}
+
+    def _encode(self, settings: StateSettings, sentences: list[tuple[int, ...]]) -> SentenceStates:
+        """States of the sentences; with `--batch_size auto`, halved until a batch fits in memory."""
+        from accelerate.utils import find_executable_batch_size
+
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.bar.update(count)
+
+        def run(batch_size: int) -> SentenceStates:
+            progress(-done)
+            self.batch_size = batch_size
+            return encode(
+                self.body,
+                self.sites,
+                sentences,
+                batch_size=batch_size,
+                settings=settings,
+                pad_id=self.lm.tokenizer.pad_token_id or 0,
+                progress=progress,
+            )
+
+        try:
+            if self.lm.batch_size != "auto":
+                return run(self.batch_size)
+            return find_executable_batch_size(
+                run,
+                starting_batch_size=self.batch_size,
+                reduce_batch_size_fn=lambda: self.batch_size // 2,
+            )()
+        except NonFiniteActivationError as error:
+            raise error.in_sentence(self.lm.tok_decode(sentences[error.sentence])) from None
+
+    # ------------------------------------------------------------ states to answers
+
+    def _answer(self, pair: LanguagePair, shared: SharedStates) -> dict[int, PairAlignment]:
+        halves = self._halves(pair, shared)
+        found = data_hash(pair.pivot, pair.target)
+        answers = {
+            pair.documents[k]: PairAlignment(
+                {name: "".join(str(int(bit)) for bit in half[:, place]) for name, half in halves.items()},
+                found,
+                self.facts,
+            )
+            for place, k in enumerate(pair.own)
+        }
+        if not self.ranks.replicated:
+            return answers
+        return {k: answer for part in self.ranks.gather(answers) for k, answer in part.items()}
+
+    def _halves(self, pair: LanguagePair, shared: SharedStates) -> dict[str, Tensor]:
+        """`nas_from_pivot`, … `emb_to_pivot`, each `[layers, own pairs]` bool."""
+        layers = {"nas": len(self.sites), "nav": len(self.sites), "emb": len(self.body.layers) + 1}
+        n, own = len(pair.pivot), torch.tensor(pair.own, dtype=torch.long)
+        similarities = self._similarities(pair, shared) if pair.own else iter(())
+        own_similarities, to_pivot = [], []
+        others = torch.full((sum(layers.values()), n), -torch.inf, dtype=torch.float64)
+        for index, similarity in enumerate(similarities):
+            column = own.to(similarity.device)
+            own_similarities.append(own_similarity(similarity, column).cpu())
+            to_pivot.append(finds_pivot(similarity, column).cpu())
+            others[index] = best_other_target(similarity, column).cpu()
+        others = self.ranks.maximum(others)
+        if not pair.own:
+            return {}
+        from_pivot = torch.stack(own_similarities) > others[:, own]
+        # Equal sentences tie wherever they are computed, which rounding on two ranks could hide.
+        from_pivot &= ~_repeated([self.tokens[text] for text in pair.target])[own]
+        found = torch.stack(to_pivot) & ~_repeated([self.tokens[text] for text in pair.pivot])[own]
+        sizes = list(layers.values())
+        return {
+            f"{name}_{direction}": half
+            for direction, stacked in (("from_pivot", from_pivot), ("to_pivot", found))
+            for name, half in zip(SCORE_OF, stacked.split(sizes), strict=True)
+        }
+
+    def _similarities(self, pair: LanguagePair, shared: SharedStates) -> Iterator[Tensor]:
+        """`[n, own pairs]` for every layer of the neuron states, the values, the hidden states."""
+        states, row = shared.of(self._sentences(pair))
+        pivot = [row[pair.settings, self.tokens[text]] for text in pair.pivot]
+        target = [row[pair.settings, self.tokens[pair.target[k]]] for k in pair.own]
+        for layers in (states.nas, states.nav, states.emb):
+            for layer in layers:
+                yield cosine_similarity(layer[pivot], layer[target])
+
+    # ------------------------------------------------------------ --use_cache
+
+    def _cached(self, pair: LanguagePair) -> dict[int, PairAlignment] | None:
+        """The answers of an earlier run, if every process has its own of them."""
+        database = self.lm.cache_hook.dbdict
+        if database is None:
+            return None
+        found = database.get(self._cache_key(pair))
+        return found if all(self.ranks.gather(found is not None)) else None
+
+    def _cache(self, pair: LanguagePair, answers: dict[int, PairAlignment]) -> None:
+        if self.lm.cache_hook.dbdict is not None:
+            self.lm.cache_hook.dbdict[self._cache_key(pair)] = answers
+
+    def _cache_key(self, pair: LanguagePair) -> str:
+        from lm_eval.api.model import hash_args
+
+        facts = {**asdict(pair.settings), **asdict(self.facts), **software()}
+        share = [self.ranks.rank, self.ranks.size]
+        return hash_args(REQUEST_TYPE, [facts, pair.documents, pair.pivot, pair.target, share])
+
+
+def _repeated(sentences: Sequence[tuple[int, ...]]) -> Tensor:
+    """`[n]` bool: the same tokens stand at another place, too."""
+    count = Counter(sentences)
+    return torch.tensor([count[sentence] > 1 for sentence in sentences])

@@ -1,0 +1,88 @@
+"""What a user can choose of a NeuronXA score (`--metadata`, or a task YAML's `metadata`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from neuronxa_task.errors import NeuronXAError, one_of
+
+Site = Literal["gate", "product"]
+Pooling = Literal["position", "mean", "last"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "nas_site": get_args(Site),
+    "nav_site": get_args(Site),
+    "pooling": get_args(Pooling),
+}
+
+
+@dataclass(frozen=True)
+class StateSettings:
+    """Which numbers a sentence's vectors are made of (paper, section 3; DESIGN, section 1)."""
+
+    nas_site: Site = "gate"
+    nav_site: Site = "product"
+    pooling: Pooling = "position"
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise NeuronXAError(f"{name} is {value!r}; expected one of: {one_of(choices)}")
+
+
+@dataclass(frozen=True)
+class Settings(StateSettings):
+    """All settings of a task: what is scored, and on which parallel text.
+
+    Attributes:
+        pivot: language every other one is compared with, named as the data names it.
+        num_sentences: parallel sentences, the first ones of the split.
+        split: split of the data set.
+        dataset: hub name or local path that replaces the task's own data.
+    """
+
+    pivot: str = "eng_Latn"
+    num_sentences: int = 100
+    split: str = "devtest"
+    dataset: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("pivot", "split"):
+            if not isinstance(getattr(self, name), str):
+                raise NeuronXAError(f"{name} is {getattr(self, name)!r}; expected a name")
+        if isinstance(self.num_sentences, bool) or not isinstance(self.num_sentences, int):
+            raise NeuronXAError(
+                f"num_sentences is {self.num_sentences!r}; expected a whole number of 2 or more"
+            )
+        if self.num_sentences < 2:
+            raise NeuronXAError(
+                f"num_sentences is {self.num_sentences}; at least 2 are needed: a pair is aligned "
+                "when it is closer than every other pair"
+            )
+        if self.dataset is not None and not isinstance(self.dataset, str):
+            raise NeuronXAError(f"dataset is {self.dataset!r}; expected a hub name or a path")
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any], *, also_allowed: frozenset[str]) -> Settings:
+        """Read the settings out of a task's metadata.
+
+        Args:
+            metadata: the harness's merge of YAML metadata, `--model_args` and `--metadata`.
+            also_allowed: keys of `metadata` that belong to somebody else (model arguments).
+
+        Raises:
+            NeuronXAError: a key is unknown, or a value impossible.
+        """
+        unknown = [key for key in metadata if key not in SETTINGS and key not in also_allowed]
+        if unknown:
+            raise NeuronXAError(
+                f"unknown metadata key {one_of(map(repr, unknown))}; expected: {one_of(SETTINGS)}"
+            )
+        return cls(**{key: metadata[key] for key in SETTINGS if key in metadata})
+
+
+SETTINGS: tuple[str, ...] = tuple(field.name for field in fields(Settings))

@@ -1,0 +1,97 @@
+"""Each distinct sentence passes the model once: sentences that tasks share, and their states."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.settings import StateSettings
+from neuronxa_task.states import SentenceStates
+
+if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
+
+log = logging.getLogger(__name__)
+
+Sentence = tuple[StateSettings, tuple[int, ...]]
+"""What is encoded, and so what can be shared: settings and token ids."""
+
+KEPT_BYTES = 4 * 1024**3
+"""States that later tasks need are kept up to here; beyond it their sentences pass again."""
+
+
+class TokenCache:
+    """Token ids of texts, as the harness's own tokenization makes them, truncated."""
+
+    def __init__(self, lm: HFLM) -> None:
+        self._lm = lm
+        self._ids: dict[str, tuple[int, ...]] = {}
+        self.truncated = 0
+
+    def __getitem__(self, text: str) -> tuple[int, ...]:
+        if text not in self._ids:
+            ids = self._lm.tok_encode(text)
+            if not ids:
+                raise NeuronXAError(f"the tokenizer makes no tokens of the sentence {text!r}")
+            self.truncated += len(ids) > self._lm.max_length
+            self._ids[text] = tuple(ids[: self._lm.max_length])
+        return self._ids[text]
+
+    def warn_of_truncation(self) -> None:
+        """Say how many sentences were cut, if any."""
+        if self.truncated:
+            log.warning(
+                "%d of %d sentences are longer than the model's %d tokens and were cut there",
+                self.truncated,
+                len(self._ids),
+                self._lm.max_length,
+            )
+
+
+class SharedStates:
+    """States of the sentences in work, and of those that a later task shares.
+
+    Memory holds the language in work and what is worth keeping, never all languages.
+
+    Args:
+        uses: the sentences of every task, in the order in which they will be asked for.
+        encode: computes the states of sentences of equal settings.
+    """
+
+    def __init__(
+        self,
+        uses: Iterable[set[Sentence]],
+        encode: Callable[[StateSettings, list[tuple[int, ...]]], SentenceStates],
+    ) -> None:
+        self._pending = Counter(sentence for sentences in uses for sentence in sentences)
+        self._encode = encode
+        self._states: SentenceStates | None = None
+        self._row: dict[Sentence, int] = {}
+        self.distinct = len(self._pending)
+
+    def of(self, sentences: set[Sentence]) -> tuple[SentenceStates, dict[Sentence, int]]:
+        """States that hold `sentences` (of one task, so of equal settings), and their rows."""
+        self._drop_all_but(sentence for sentence in self._row if self._pending[sentence])
+        new = sorted(sentences - self._row.keys(), key=lambda sentence: sentence[1])
+        if new:
+            states = self._encode(new[0][0], [ids for _, ids in new])
+            offset = len(self._row)
+            parts = [states] if self._states is None else [self._states, states]
+            self._states = states if len(parts) == 1 else SentenceStates.concatenate(parts)
+            self._row |= {sentence: offset + place for place, sentence in enumerate(new)}
+        assert self._states is not None
+        self._pending.subtract(sentences)
+        return self._states, self._row
+
+    def _drop_all_but(self, needed: Iterable[Sentence]) -> None:
+        if self._states is None:
+            return
+        kept = sorted(needed, key=lambda sentence: -self._pending[sentence])
+        kept = kept[: max(1, KEPT_BYTES // self._states.bytes_per_sentence)]
+        if len(kept) == len(self._row):
+            return
+        self._states = self._states[[self._row[sentence] for sentence in kept]] if kept else None
+        self._row = {sentence: place for place, sentence in enumerate(kept)}

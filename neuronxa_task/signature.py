@@ -1,0 +1,114 @@
+"""What a score was computed from, as one line, in the manner of sacreBLEU (arXiv 1804.08771)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from neuronxa_task.settings import StateSettings
+
+if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
+
+SAMPLED_VALUES = 64
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What of the model and the run can change a score.
+
+    Attributes:
+        dtype: of the parameters, with the autocast dtype behind a `+` if there is one.
+        batch: batch size as asked for.
+        model: hub commit, or fingerprint of the weights.
+    """
+
+    dtype: str
+    batch: str
+    model: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What was scored.
+
+    Attributes:
+        name: data set, folder or table.
+        revision: its commit, or `local`.
+        split: its split.
+        pivot: pivot language.
+        pairs: sentence pairs that were scored.
+        data_hash: eight hex digits of those pairs.
+    """
+
+    name: str
+    revision: str
+    split: str
+    pivot: str
+    pairs: int
+    data_hash: str
+
+
+def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
+    """All facts of a score as `key:value`, joined by `|`.
+
+    Scores are comparable when their signatures are equal up to `model:`, `data_hash:` (other
+    languages are other sentences) and what the user varied on purpose.
+    """
+    activation = {"nas": f"{settings.nas_site}>0", "nav": f"abs({settings.nav_site})"}
+    facts = {
+        "data": f"{data.name}@{data.revision}",
+        "split": data.split,
+        "n": data.pairs,
+        "pivot": data.pivot,
+        **activation,
+        "pool": settings.pooling,
+        "sim": "cosine64",
+        "data_hash": data.data_hash,
+        "dtype": model.dtype,
+        "batch": model.batch,
+        "model": model.model,
+    }
+    own, *others = software().items()
+    return "|".join(f"{key}:{value}" for key, value in (own, *facts.items(), *others))
+
+
+def software() -> dict[str, str]:
+    """Versions of this package and of those it computes with."""
+    version = importlib.metadata.version
+    return {"neuronxa": version("lm-eval-neuronxa")} | {
+        package: version(package) for package in ("torch", "transformers", "lm_eval")
+    }
+
+
+def model_facts(lm: HFLM) -> ModelFacts:
+    """The facts of the harness's model `lm`."""
+    dtype = str(getattr(lm.model, "dtype", "unknown")).removeprefix("torch.")
+    if (mixed := getattr(lm, "mixed_precision_dtype", None)) is not None:
+        dtype += f"+{str(mixed).removeprefix('torch.')}"
+    return ModelFacts(dtype, str(lm.batch_size), model_identity(lm.model))
+
+
+def model_identity(model: nn.Module) -> str:
+    """The hub commit the model was loaded from, or eight hex digits of its weights.
+
+    The fingerprint covers every parameter's name and shape and 64 evenly spaced values of each,
+    so it costs milliseconds and changes with any training step; parameters that are not in memory
+    (offloaded to disk) count by name and shape.
+    """
+    commit = getattr(getattr(model, "config", None), "_commit_hash", None)
+    if commit and not hasattr(model, "peft_config"):
+        return str(commit)
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name}{list(parameter.shape)}".encode())
+        if not parameter.is_meta:
+            values = parameter.detach().flatten()
+            sample = values[:: max(1, values.numel() // SAMPLED_VALUES)][:SAMPLED_VALUES]
+            digest.update(sample.float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:8]

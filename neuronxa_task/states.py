@@ -1,0 +1,249 @@
+"""One pass: token ids in, pooled sentence vectors out, pooled while the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn import Body, Site, reading
+from neuronxa_task.settings import Pooling, StateSettings
+
+LONGEST_SENTENCE = 5792
+"""Tokens up to which position weights add up exactly in float32 (t(t+1)/2 < 2**24)."""
+
+
+@dataclass
+class SentenceStates:
+    """Pooled vectors of n sentences.
+
+    Attributes:
+        nas: per layer `[n, F]` float32: Σ_t w_t·[activation > 0] with integer weights. An exact
+            integer, and the mean state times Σ_t w_t, which no cosine sees.
+        nav: per layer `[n, F]` float32: Σ_t w_t·|activation| / Σ_t w_t.
+        emb: L+1 times `[n, H]` float32: Σ_t w_t·hidden state / Σ_t w_t.
+    """
+
+    nas: list[Tensor]
+    nav: list[Tensor]
+    emb: list[Tensor]
+
+    def __getitem__(self, rows: Sequence[int]) -> SentenceStates:
+        """The states of some of the sentences, in the order of `rows`."""
+
+        def select(layers: list[Tensor]) -> list[Tensor]:
+            return [layer[torch.tensor(rows, device=layer.device)] for layer in layers]
+
+        return SentenceStates(select(self.nas), select(self.nav), select(self.emb))
+
+    @property
+    def bytes_per_sentence(self) -> int:
+        """Memory of one sentence's vectors."""
+        return sum(layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb))
+
+    @staticmethod
+    def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
+        """The sentences of all parts, one after the other."""
+
+        def join(of_parts: list[list[Tensor]]) -> list[Tensor]:
+            return [torch.cat(layer) for layer in zip(*of_parts, strict=True)]
+
+        return SentenceStates(
+            join([part.nas for part in parts]),
+            join([part.nav for part in parts]),
+            join([part.emb for part in parts]),
+        )
+
+
+def pooling_weights(attention_mask: Tensor, pooling: Pooling) -> Tensor:
+    """Integer weights of the tokens of a batch, before division by their sum.
+
+    `position`: w_t = t for the real tokens, t from 1, so that late tokens, which have seen the
+    sentence, count most (SGPT, arXiv 2202.08904, section 3; used by MEXA, arXiv 2410.05873).
+    `mean`: 1. `last`: 1 at the last real token only.
+
+    Args:
+        attention_mask: `[batch, tokens]`, 1 for real tokens, padded on either side.
+
+    Returns:
+        `[batch, tokens]` float32, 0 at padding.
+
+    >>> pooling_weights(torch.tensor([[1, 1, 1, 0]]), "position")
+    tensor([[1., 2., 3., 0.]])
+    """
+    place = attention_mask.cumsum(dim=1) * attention_mask
+    if pooling == "position":
+        weights = place
+    elif pooling == "mean":
+        weights = attention_mask
+    else:
+        weights = place == place.amax(dim=1, keepdim=True)
+    return weights.to(torch.float32)
+
+
+def encode(
+    body: Body,
+    sites: Sequence[Site],
+    sentences: Sequence[Sequence[int]],
+    *,
+    batch_size: int,
+    settings: StateSettings,
+    pad_id: int = 0,
+    padding_side: str = "right",
+    progress: Callable[[int], object] = lambda done: None,
+) -> SentenceStates:
+    """Run each sentence once and pool its neurons and hidden states.
+
+    Sentences are batched by length, so that little is padded. Only pooled rows are kept: no
+    `[batch, tokens, F]` tensor outlives its layer.
+
+    Args:
+        body: the model; see `find_body`.
+        sites: where its neurons are; see `find_sites`.
+        sentences: n lists of token ids, none empty.
+        batch_size: sentences per forward pass.
+        settings: which activations are read, and how they are pooled.
+        pad_id: any id of the vocabulary; padding is masked.
+        padding_side: `right` or `left`.
+        progress: called with the number of sentences done after every batch.
+
+    Raises:
+        NeuronXAError: a sentence without tokens or of more than 5,792, or an activation that is
+            not finite.
+    """
+    for index, ids in enumerate(sentences):
+        if not 1 <= len(ids) <= LONGEST_SENTENCE:
+            raise NeuronXAError(
+                f"sentence {index + 1} has {len(ids)} tokens; expected 1 to {LONGEST_SENTENCE}"
+            )
+    states = SentenceStates([], [], [])
+    pooler = _Pooler(settings, states, len(sentences))
+    longest_first = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
+    with reading(body, sites, pooler):
+        for start in range(0, len(sentences), batch_size):
+            rows = longest_first[start : start + batch_size]
+            ids, mask = _pad([sentences[row] for row in rows], pad_id, padding_side)
+            pooler.start_batch(rows, mask)
+            last = body(ids.to(body.device), mask.to(body.device))
+            pooler.hidden(len(body.layers), last)
+            progress(len(rows))
+    _require_finite(states)
+    return states
+
+
+def _pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:
+    width = max(map(len, sentences))
+    ids = torch.full((len(sentences), width), pad_id)
+    mask = torch.zeros((len(sentences), width), dtype=torch.long)
+    for row, sentence in enumerate(sentences):
+        at = slice(0, len(sentence)) if side == "right" else slice(width - len(sentence), width)
+        ids[row, at] = torch.tensor(sentence)
+        mask[row, at] = 1
+    return ids, mask
+
+
+def _require_finite(states: SentenceStates) -> None:
+    for name, layers in (("neuron activation", states.nav), ("hidden state", states.emb)):
+        for index, layer in enumerate(layers):
+            finite = torch.isfinite(layer).all(dim=1)
+            if not finite.all():
+                sentence = int((~finite).nonzero()[0])
+                raise NonFiniteActivationError(name, index, sentence)
+
+
+class NonFiniteActivationError(NeuronXAError):
+    """An activation is NaN or infinite, so that sentence has no vector.
+
+    Attributes:
+        sentence: index of the first such sentence.
+    """
+
+    def __init__(self, what: str, layer: int, sentence: int, text: str | None = None) -> None:
+        self.what, self.layer, self.sentence = what, layer, sentence
+        named = f"sentence {sentence + 1}" if text is None else f"the sentence {text!r}"
+        super().__init__(
+            f"{what} of layer {layer} is NaN or infinite for {named}, so no score can be computed; "
+            "try another dtype (bfloat16 or float32 instead of float16)"
+        )
+
+    def in_sentence(self, text: str) -> NonFiniteActivationError:
+        """The same error, which shows the sentence."""
+        return NonFiniteActivationError(self.what, self.layer, self.sentence, text)
+
+
+# ---------------------------------------------------------------- pooling
+
+
+class _Pooler:
+    """Receives a batch's tensors as they pass and keeps their pooled rows.
+
+    The rows of a layer stay on the layer's device: a model may be spread over several.
+    """
+
+    def __init__(self, settings: StateSettings, states: SentenceStates, size: int) -> None:
+        self.settings, self.states, self.size = settings, states, size
+
+    def start_batch(self, rows: list[int], mask: Tensor) -> None:
+        self.rows = torch.tensor(rows)
+        self.weights = pooling_weights(mask, self.settings.pooling)
+        # Padding on the right is never touched on the CPU: tokens behind the last real one.
+        self.lengths = (mask.shape[1] - mask.flip(1).argmax(dim=1)).tolist()
+
+    def neurons(self, layer: int, gate: Tensor, product: Tensor) -> None:
+        at = {"gate": gate, "product": product}
+        active = self._sums(at[self.settings.nas_site], _ACTIVE)
+        value = self._sums(at[self.settings.nav_site], _MAGNITUDE)
+        self._keep(self.states.nas, layer, active)
+        self._keep(self.states.nav, layer, self._divided(value))
+
+    def hidden(self, index: int, state: Tensor) -> None:
+        self._keep(self.states.emb, index, self._divided(self._sums(state, _PLAIN)))
+
+    def _sums(self, values: Tensor, of: _Summand) -> Tensor:
+        batch, tokens = self.weights.shape
+        values = values.reshape(batch, tokens, -1)  # OPT flattens batch and tokens
+        if values.device.type != "cpu":
+            return of.summed(values, self.weights.to(values.device)[:, :, None])
+        # A sentence at a time stays in the cache: three times faster than the whole batch.
+        sums = torch.empty(batch, values.shape[2])
+        buffer = torch.empty(tokens, values.shape[2])
+        for row, length in enumerate(self.lengths):
+            summand = of.written(values[row, :length], buffer[:length])
+            torch.mv(summand.T, self.weights[row, :length], out=sums[row])
+        return sums
+
+    def _divided(self, sums: Tensor) -> Tensor:
+        return sums / self.weights.sum(dim=1, keepdim=True).to(sums.device)
+
+    def _keep(self, layers: list[Tensor], index: int, pooled: Tensor) -> None:
+        if index == len(layers):
+            layers.append(torch.empty(self.size, pooled.shape[1], device=pooled.device))
+        layers[index][self.rows.to(pooled.device)] = pooled
+
+
+@dataclass(frozen=True)
+class _Summand:
+    """What is summed over the tokens, weighted, in the fastest exact way on either device."""
+
+    written: Callable[[Tensor, Tensor], Tensor]
+    """`[tokens, F]` of any dtype, into a float32 buffer."""
+    summed: Callable[[Tensor, Tensor], Tensor]
+    """`[batch, tokens, F]` times `[batch, tokens, 1]` weights, in one pass; no matrix product,
+    which TensorFloat-32 would round."""
+
+
+_ACTIVE = _Summand(
+    lambda values, out: torch.gt(values, 0, out=out),
+    lambda values, weights: torch.where(values > 0, weights, 0.0).sum(dim=1),
+)
+_MAGNITUDE = _Summand(
+    lambda values, out: out.copy_(values).abs_() if values.dtype != out.dtype else torch.abs(values, out=out),
+    lambda values, weights: torch.linalg.vector_norm(values * weights, ord=1, dim=1),
+)
+_PLAIN = _Summand(
+    lambda values, out: values if values.dtype == out.dtype else out.copy_(values),
+    lambda values, weights: (values * weights).sum(dim=1),
+)

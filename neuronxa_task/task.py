@@ -1,0 +1,202 @@
+"""`NeuronXATask`: parallel text in as documents and requests, answers out as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.metrics import mean
+from lm_eval.api.task import Task
+from lm_eval.config.task import TaskConfig
+from lm_eval.filters import build_filter_ensemble
+
+from neuronxa_task import corpus
+from neuronxa_task.alignment import SCORE_OF, Retrieval, layer_profile
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.harness import REQUEST_TYPE, model_arguments_of_the_run
+from neuronxa_task.scoring import PairAlignment
+from neuronxa_task.settings import Settings, StateSettings
+from neuronxa_task.signature import DataFacts, ModelFacts, signature
+
+HARNESS_METADATA = frozenset({"version", "config_source"})
+Halves = tuple[str, str]
+
+
+class NeuronXATask(Task):
+    """Alignment of one language with the pivot, as a task of the harness.
+
+    A task's YAML names the data (`dataset_path`, `dataset_name`, `test_split`, the revision in
+    `dataset_kwargs`), the language (`doc_to_target`), and the settings' defaults (`metadata`).
+    Few-shot examples, chat templates and descriptions do not apply: a sentence is read alone.
+    """
+
+    OUTPUT_TYPE = REQUEST_TYPE
+    VERSION = "1.0"
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        """Read the configuration and load the sentence pairs.
+
+        Raises:
+            NeuronXAError: an unknown setting, or parallel text that cannot be scored.
+        """
+        options = dict(config or {})
+        options.pop("class", None)
+        self._config = TaskConfig(**options)
+        metadata = dict(self.config.metadata or {})
+        self.VERSION = metadata.get("version", self.VERSION)
+        defaults = {"split": self.config.test_split, "dataset": self.config.dataset_path}
+        self.settings = Settings.from_metadata(
+            {key: value for key, value in defaults.items() if value} | metadata,
+            also_allowed=HARNESS_METADATA | model_arguments_of_the_run(),
+        )
+        self.config.metadata = metadata
+        self._filters = [build_filter_ensemble("none", [["take_first", None]])]
+        self._instances: list[Instance] = []
+        self._answered: tuple[str, ModelFacts] | None = None
+        self.download()
+
+    # ------------------------------------------------------------ documents
+
+    def download(self, *_args: Any, **_kwargs: Any) -> None:
+        """Load the sentence pairs of this language."""
+        language = self.config.doc_to_target
+        if not isinstance(language, str):
+            raise NeuronXAError(
+                f"task {self.config.task} names no language; expected `doc_to_target: <language>`"
+            )
+        own = self.settings.dataset == self.config.dataset_path
+        self.corpus = corpus.load(
+            str(self.settings.dataset),
+            self.config.dataset_name,
+            self.settings.split,
+            (self.config.dataset_kwargs or {}).get("revision") if own else None,
+        )
+        try:
+            pivot, target = self.corpus.pairs(
+                self.settings.pivot, language, self.settings.num_sentences
+            )
+        except NeuronXAError as error:
+            raise NeuronXAError(f"{self.config.task}: {error}") from None
+        self.documents = [
+            {"id": number, "pivot": pair[0], "target": pair[1]}
+            for number, pair in enumerate(zip(pivot, target, strict=True))
+        ]
+
+    def has_training_docs(self) -> bool:
+        """There are none."""
+        return False
+
+    def has_validation_docs(self) -> bool:
+        """There are none."""
+        return False
+
+    def has_test_docs(self) -> bool:
+        """The sentence pairs."""
+        return True
+
+    def test_docs(self) -> list[dict[str, Any]]:
+        """Documents `{"id", "pivot", "target"}`, one per sentence pair."""
+        return self.documents
+
+    def doc_to_text(self, doc: dict[str, Any]) -> str:
+        """The pivot sentence."""
+        return str(doc["pivot"])
+
+    def doc_to_target(self, doc: dict[str, Any]) -> str:
+        """Its translation."""
+        return str(doc["target"])
+
+    # ------------------------------------------------------------ requests
+
+    def build_all_requests(self, *, rank: int = 0, world_size: int = 1, **options: Any) -> None:
+        """Build one request per sentence pair of this process.
+
+        Raises:
+            NeuronXAError: the harness would leave a process without documents.
+        """
+        documents = len(range(*slice(options.get("limit")).indices(len(self.documents))))
+        documents = len(options.get("samples") or ()) or documents
+        if documents < world_size:
+            raise NeuronXAError(
+                f"{self.config.task}: {documents} sentence pairs cannot be split over {world_size} "
+                "processes by the harness; launch at most as many processes as there are pairs, or "
+                "raise --limit"
+            )
+        # The harness's request cache does not know the metadata, and would answer for another pivot.
+        options["cache_requests"] = False
+        super().build_all_requests(rank=rank, world_size=world_size, **options)
+
+    def fewshot_context(self, doc: dict[str, Any], *_args: Any, **_kwargs: Any) -> str:
+        """The sentence itself: no prompt is built around it."""
+        return self.doc_to_text(doc)
+
+    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
+        """The request `(pivot sentence, target sentence, settings)`."""
+        settings = {name: getattr(self.settings, name) for name in asdict(StateSettings())}
+        return Instance(
+            request_type=REQUEST_TYPE,
+            doc=doc,
+            arguments=(doc["pivot"], doc["target"], settings),
+            idx=0,
+            metadata=kwargs["metadata"],
+        )
+
+    # ------------------------------------------------------------ metrics
+
+    def process_results(
+        self, doc: dict[str, Any], results: Sequence[PairAlignment]
+    ) -> dict[str, float | Halves]:
+        """Share of layers at which the pair is aligned; for `…_max`, both halves by layer."""
+        answer = results[0]
+        self._answered = (answer.data_hash, answer.model)
+        metrics: dict[str, float | Halves] = {}
+        for name, score in SCORE_OF.items():
+            halves = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
+            metrics[score] = mean([a == b == "1" for a, b in zip(*halves, strict=True)])
+            metrics[f"{score}_max"] = halves
+        return metrics
+
+    def aggregation(self) -> dict[str, Callable[[Any], float]]:
+        """The harness's mean over pairs, and the best layer's share."""
+        aggregations: dict[str, Callable[[Any], float]] = {}
+        for name, score in SCORE_OF.items():
+            aggregations[score] = mean
+            aggregations[f"{score}_max"] = partial(self._best_layer, name)
+        return aggregations
+
+    def higher_is_better(self) -> dict[str, bool]:
+        """All are."""
+        return dict.fromkeys(self.aggregation(), True)
+
+    def _best_layer(self, representation: str, pairs: Sequence[Halves]) -> float:
+        """The best layer's share; every layer's goes into the configuration of the result file.
+
+        The harness aggregates before it dumps the configuration, on the process that writes.
+        """
+        retrieval = Retrieval(
+            *(
+                torch.tensor([[bit == "1" for bit in pair[half]] for pair in pairs]).T
+                for half in (0, 1)
+            )
+        )
+        recorded = self.config.metadata
+        recorded.setdefault("layers", {}).update(layer_profile(representation, retrieval))
+        recorded["signature"] = self._signature(len(pairs))
+        return retrieval.best
+
+    def _signature(self, pairs: int) -> str:
+        assert self._answered is not None
+        data_hash, model = self._answered
+        data = DataFacts(
+            self.corpus.name,
+            self.corpus.revision,
+            self.corpus.split,
+            self.settings.pivot,
+            pairs,
+            data_hash,
+        )
+        return signature(self.settings, data, model)
