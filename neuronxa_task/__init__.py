@@ -34,4 +34,4 @@ def __getattr__(name: str) -> Any:
 
 # The `neuronxa` command answers --help at once; whatever it runs of the harness registers itself.
 if Path(sys.argv[0]).name != "neuronxa":
-    import neuronxa_task.harness
+    import neuronxa_task.harness  # noqa: F401 -- importing it registers

@@ -43,7 +43,7 @@ def cosine_similarity(pivot: Tensor, target: Tensor) -> Tensor:
     pivot, target = pivot.double(), target.to(pivot.device).double()
     pivot_length = torch.linalg.vector_norm(pivot, dim=1)
     target_length = torch.linalg.vector_norm(target, dim=1)
-    similarity = (pivot @ target.T) / (pivot_length[:, None] * target_length)
+    similarity: Tensor = (pivot @ target.T) / (pivot_length[:, None] * target_length)
     similarity.masked_fill_((pivot_length == 0)[:, None] | (target_length == 0), -torch.inf)
     # A matrix product may round a row at its edge differently from an equal row inside.
     return similarity[_first_equal(pivot, pivot_length)][:, _first_equal(target, target_length)]
@@ -166,7 +166,9 @@ def retrieval(pivot: Sequence[Tensor], target: Sequence[Tensor]) -> Retrieval:
     tensor([0.3333], dtype=torch.float64)
     """
     if len(pivot) != len(target):
-        raise NeuronXAError(f"{len(pivot)} layers of pivot vectors and {len(target)} of target vectors")
+        raise NeuronXAError(
+            f"{len(pivot)} layers of pivot vectors and {len(target)} of target vectors"
+        )
     found = [_layer_retrieval(*vectors) for vectors in zip(pivot, target, strict=True)]
     return Retrieval(
         torch.stack([from_pivot.cpu() for from_pivot, _ in found]),
@@ -177,7 +179,8 @@ def retrieval(pivot: Sequence[Tensor], target: Sequence[Tensor]) -> Retrieval:
 def _layer_retrieval(pivot: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if pivot.shape[0] != target.shape[0]:
         raise NeuronXAError(
-            f"{pivot.shape[0]} pivot vectors and {target.shape[0]} target vectors; they must be parallel"
+            f"{pivot.shape[0]} pivot vectors and {target.shape[0]} target vectors; "
+            "they must be parallel"
         )
     similarity = cosine_similarity(pivot, target)
     own = torch.arange(len(similarity), device=similarity.device)

@@ -16,6 +16,8 @@ from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
 
+PACKAGED = "neuronxa_task/"
+"""Prefix of the data that comes with this package."""
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
@@ -119,6 +121,8 @@ def load(dataset: str, configuration: str | None, split: str, revision: str | No
         NeuronXAError: nothing readable is there, or the split is unknown.
     """
     path = Path(dataset).expanduser()
+    if dataset.startswith(PACKAGED):
+        path = Path(__file__).parent / dataset.removeprefix(PACKAGED)
     if path.is_file():
         return read_table(path)
     if path.is_dir():
@@ -136,8 +140,10 @@ def _load_dataset(
 ) -> Corpus:
     import datasets
 
+    folder = Path(dataset).expanduser()
+    cache = _cache_of_local_folder(folder) if folder.is_dir() else None
     try:
-        splits = datasets.load_dataset(dataset, configuration, revision=revision)
+        splits = datasets.load_dataset(dataset, configuration, revision=revision, cache_dir=cache)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())
         raise NeuronXAError(
@@ -151,11 +157,26 @@ def _load_dataset(
     column_of = _columns_by_language(tuple(table.column_names), configuration)
     return Corpus(
         name=dataset,
-        revision="local" if Path(dataset).expanduser().exists() else revision or "main",
+        revision="local" if folder.is_dir() else revision or "main",
         split=split,
         languages=tuple(column_of),
         read=lambda language: table[column_of[language]][:],
     )
+
+
+def _cache_of_local_folder(folder: Path) -> str:
+    """A cache of this folder as it now is.
+
+    `datasets` names its cache of a local folder by the folder's last name and its card, so another
+    folder of that name, or the same one with new text, would be answered with the old sentences.
+    """
+    import datasets
+
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.resolve().rglob("*") if path.is_file()):
+        state = path.stat()
+        digest.update(f"{path} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"neuronxa-{digest.hexdigest()[:16]}")
 
 
 def _columns_by_language(columns: tuple[str, ...], configuration: str | None) -> dict[str, str]:
@@ -182,7 +203,14 @@ def text_files(folder: Path, split: str) -> dict[str, Path]:
         endings: dict[str, dict[str, Path]] = {}
         for path in sorted(candidate.iterdir()):
             language, _, ending = path.name.partition(".")
-            known_format = path.suffix in (*TABLE_SUFFIXES, ".json", ".md", ".py", ".yaml", ".arrow")
+            known_format = path.suffix in (
+                *TABLE_SUFFIXES,
+                ".json",
+                ".md",
+                ".py",
+                ".yaml",
+                ".arrow",
+            )
             if path.is_file() and language and not known_format:
                 endings.setdefault(ending, {})[language] = path
         if endings:
@@ -191,7 +219,13 @@ def text_files(folder: Path, split: str) -> dict[str, Path]:
 
 
 def _text_corpus(folder: Path, split: str, files: dict[str, Path]) -> Corpus:
-    return Corpus(folder.resolve().name, "local", split, tuple(files), lambda language: _lines(files[language]))
+    return Corpus(
+        folder.resolve().name,
+        "local",
+        split,
+        tuple(files),
+        lambda language: _lines(files[language]),
+    )
 
 
 @lru_cache(maxsize=512)
@@ -199,7 +233,9 @@ def _lines(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NeuronXAError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise NeuronXAError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from error
     # Only \n ends a sentence: str.splitlines would also cut at U+2028 and form feeds.
     lines = text.replace("\r\n", "\n").split("\n")
     return tuple(lines[:-1] if lines[-1] == "" else lines)

@@ -43,7 +43,7 @@ def register() -> None:
 
 
 def _per_document(items: Any) -> Any:
-    """The metrics are computed by `NeuronXATask.process_results`; the registry asks for a function."""
+    """What the registry asks for; `NeuronXATask.process_results` computes the metrics."""
     return items
 
 

@@ -1,4 +1,4 @@
-"""The harness's Hugging Face model under this plugin's name, for versions that read entry points."""
+"""The harness's Hugging Face model under this plugin's name, for versions with entry points."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from lm_eval.models.huggingface import HFLM
 
 
 @register_model("neuronxa")
-class NeuronXALM(HFLM):  # type: ignore[misc]
+class NeuronXALM(HFLM):
     """`HFLM`, which answers NeuronXA's requests wherever this package is imported."""

@@ -31,7 +31,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     replicated: bool = False
-    device: torch.device = torch.device("cpu")
+    device: str | torch.device = "cpu"
 
     @classmethod
     def of(cls, lm: LM) -> Ranks:
@@ -40,7 +40,9 @@ class Ranks:
             return cls(lm.rank, lm.world_size, False, torch.device(lm.device))
         accelerator = getattr(lm, "accelerator", None)
         if accelerator is not None and accelerator.num_processes > 1:
-            return cls(accelerator.process_index, accelerator.num_processes, True, accelerator.device)
+            return cls(
+                accelerator.process_index, accelerator.num_processes, True, accelerator.device
+            )
         return cls()
 
     def share(self, documents: Sequence[T]) -> list[T]:

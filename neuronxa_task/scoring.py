@@ -29,7 +29,6 @@ from neuronxa_task.states import NonFiniteActivationError, SentenceStates, encod
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
-    from tqdm import tqdm
 
 REQUEST_TYPE = "neuron_alignment"
 
@@ -108,8 +107,8 @@ def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[Language
         ids = sorted(documents)
         if len(ids) < 2:
             raise NeuronXAError(
-                f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned when "
-                "it is closer than every other pair (raise --limit or num_sentences)"
+                f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned "
+                "when it is closer than every other pair (raise --limit or num_sentences)"
             )
         own = set(ranks.share(sorted(handed[task])))
         pairs.append(
@@ -163,8 +162,8 @@ class _Scorer:
         return {(pair.settings, self.tokens[text]) for text in texts}
 
     def _encode(self, settings: StateSettings, sentences: list[tuple[int, ...]]) -> SentenceStates:
-        """States of the sentences; with `--batch_size auto`, halved until a batch fits in memory."""
-        from accelerate.utils import find_executable_batch_size
+        """States of the sentences; `--batch_size auto` is halved until a batch fits in memory."""
+        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
         done = 0
 
@@ -173,29 +172,28 @@ class _Scorer:
             done += count
             self.bar.update(count)
 
-        def run(batch_size: int) -> SentenceStates:
+        while True:
+            try:
+                return encode(
+                    self.body,
+                    self.sites,
+                    sentences,
+                    batch_size=self.batch_size,
+                    settings=settings,
+                    pad_id=self.lm.tokenizer.pad_token_id or 0,
+                    progress=progress,
+                )
+            except NonFiniteActivationError as error:
+                raise error.in_sentence(self.lm.tok_decode(sentences[error.sentence])) from None
+            except RuntimeError as error:
+                fixed = self.lm.batch_size != "auto"
+                if fixed or self.batch_size == 1 or not should_reduce_batch_size(error):
+                    raise
+            # accelerate's find_executable_batch_size would also collect garbage before every
+            # language, which takes longer than scoring it.
             progress(-done)
-            self.batch_size = batch_size
-            return encode(
-                self.body,
-                self.sites,
-                sentences,
-                batch_size=batch_size,
-                settings=settings,
-                pad_id=self.lm.tokenizer.pad_token_id or 0,
-                progress=progress,
-            )
-
-        try:
-            if self.lm.batch_size != "auto":
-                return run(self.batch_size)
-            return find_executable_batch_size(
-                run,
-                starting_batch_size=self.batch_size,
-                reduce_batch_size_fn=lambda: self.batch_size // 2,
-            )()
-        except NonFiniteActivationError as error:
-            raise error.in_sentence(self.lm.tok_decode(sentences[error.sentence])) from None
+            clear_device_cache(garbage_collection=True)
+            self.batch_size //= 2
 
     # ------------------------------------------------------------ states to answers
 
@@ -204,7 +202,10 @@ class _Scorer:
         found = data_hash(pair.pivot, pair.target)
         answers = {
             pair.documents[k]: PairAlignment(
-                {name: "".join(str(int(bit)) for bit in half[:, place]) for name, half in halves.items()},
+                {
+                    name: "".join(str(int(bit)) for bit in half[:, place])
+                    for name, half in halves.items()
+                },
                 found,
                 self.facts,
             )
@@ -237,7 +238,7 @@ class _Scorer:
         return {
             f"{name}_{direction}": half
             for direction, stacked in (("from_pivot", from_pivot), ("to_pivot", found))
-            for name, half in zip(SCORE_OF, stacked.split(sizes), strict=True)
+            for name, half in zip(SCORE_OF, torch.split(stacked, sizes), strict=True)
         }
 
     def _similarities(self, pair: LanguagePair, shared: SharedStates) -> Iterator[Tensor]:
@@ -268,7 +269,8 @@ class _Scorer:
 
         facts = {**asdict(pair.settings), **asdict(self.facts), **software()}
         share = [self.ranks.rank, self.ranks.size]
-        return hash_args(REQUEST_TYPE, [facts, pair.documents, pair.pivot, pair.target, share])
+        request = [facts, pair.documents, pair.pivot, pair.target, share]
+        return str(hash_args(REQUEST_TYPE, request))
 
 
 def _repeated(sentences: Sequence[tuple[int, ...]]) -> Tensor:

@@ -67,7 +67,9 @@ class Settings(StateSettings):
             raise NeuronXAError(f"dataset is {self.dataset!r}; expected a hub name or a path")
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any], *, also_allowed: frozenset[str]) -> Settings:
+    def from_metadata(
+        cls, metadata: Mapping[str, Any], *, also_allowed: frozenset[str]
+    ) -> Settings:
         """Read the settings out of a task's metadata.
 
         Args:

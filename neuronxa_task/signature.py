@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 from torch import nn

@@ -42,7 +42,9 @@ class SentenceStates:
     @property
     def bytes_per_sentence(self) -> int:
         """Memory of one sentence's vectors."""
-        return sum(layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb))
+        return sum(
+            layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb)
+        )
 
     @staticmethod
     def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
@@ -125,9 +127,9 @@ def encode(
     with reading(body, sites, pooler):
         for start in range(0, len(sentences), batch_size):
             rows = longest_first[start : start + batch_size]
-            ids, mask = _pad([sentences[row] for row in rows], pad_id, padding_side)
+            batch, mask = _pad([sentences[row] for row in rows], pad_id, padding_side)
             pooler.start_batch(rows, mask)
-            last = body(ids.to(body.device), mask.to(body.device))
+            last = body(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
             progress(len(rows))
     _require_finite(states)
@@ -240,7 +242,9 @@ _ACTIVE = _Summand(
     lambda values, weights: torch.where(values > 0, weights, 0.0).sum(dim=1),
 )
 _MAGNITUDE = _Summand(
-    lambda values, out: out.copy_(values).abs_() if values.dtype != out.dtype else torch.abs(values, out=out),
+    lambda values, out: (
+        out.copy_(values).abs_() if values.dtype != out.dtype else torch.abs(values, out=out)
+    ),
     lambda values, weights: torch.linalg.vector_norm(values * weights, ord=1, dim=1),
 )
 _PLAIN = _Summand(

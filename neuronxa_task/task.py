@@ -126,7 +126,7 @@ class NeuronXATask(Task):
                 "processes by the harness; launch at most as many processes as there are pairs, or "
                 "raise --limit"
             )
-        # The harness's request cache does not know the metadata, and would answer for another pivot.
+        # The harness's request cache does not know the metadata: it would mix up two pivots.
         options["cache_requests"] = False
         super().build_all_requests(rank=rank, world_size=world_size, **options)
 

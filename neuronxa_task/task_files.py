@@ -47,7 +47,7 @@ class TaskFamily:
         return f"{self.name}_{language}"
 
 
-def write(family: TaskFamily, folder: Path) -> list[Path]:
+def write_family(family: TaskFamily, folder: Path) -> None:
     """Write a family's YAML files into `folder`, which is made if needed.
 
     Raises:
@@ -57,15 +57,23 @@ def write(family: TaskFamily, folder: Path) -> list[Path]:
     files = {base: _base(family)}
     for language in family.languages:
         files[f"{family.task(language)}.yaml"] = _task(family, language, base)
-    for group, languages in {family.name: family.languages, **family.groups}.items():
-        files[f"{group}.yaml"] = _group(family, group, languages)
+    for name, languages in {family.name: family.languages, **family.groups}.items():
+        files[f"{name}.yaml"] = group(name, [family.task(code) for code in languages], METRICS)
+    write_files(files, folder, family.command)
+
+
+def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
+    """Write YAML texts by file name, each under a line that names the command which wrote it.
+
+    Raises:
+        NeuronXAError: the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(HEADER.format(command=family.command) + text, encoding="utf-8")
+            (folder / name).write_text(HEADER.format(command=command) + text, encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{folder} cannot be written: {error.strerror}") from error
-    return [folder / name for name in files]
 
 
 def _quoted(text: str) -> str:
@@ -99,12 +107,14 @@ def _task(family: TaskFamily, language: str, base: str) -> str:
     )
 
 
-def _group(family: TaskFamily, group: str, languages: Sequence[str]) -> str:
-    tasks = "".join(f"  - {_quoted(family.task(language))}\n" for language in languages)
-    metrics = "".join(
-        f"  - {{metric: {metric}, aggregation: mean, weight_by_size: false}}\n" for metric in METRICS
+def group(name: str, tasks: Sequence[str], metrics: Sequence[str]) -> str:
+    """A group whose value is the unweighted mean over its tasks."""
+    members = "".join(f"  - {_quoted(task)}\n" for task in tasks)
+    means = "".join(
+        f"  - {{metric: {metric}, aggregation: mean, weight_by_size: false}}\n"
+        for metric in metrics
     )
     return (
-        f"group: {_quoted(group)}\ntask:\n{tasks}aggregate_metric_list:\n{metrics}"
+        f"group: {_quoted(name)}\ntask:\n{members}aggregate_metric_list:\n{means}"
         "metadata:\n  version: 1.0\n"
     )

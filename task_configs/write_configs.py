@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from neuronxa_task import languages
-from neuronxa_task.task_files import TaskFamily, write
+from neuronxa_task.demo import phrasebook
+from neuronxa_task.task_files import TaskFamily, group, write_family, write_files
 
 COMMAND = "python task_configs/write_configs.py"
 
@@ -30,13 +31,52 @@ TATOEBA = TaskFamily(
     groups={"neuronxa_tatoeba_core": languages.TATOEBA_CORE},
     command=COMMAND,
 )
+PHRASEBOOK = TaskFamily(
+    name="neuronxa_phrasebook",
+    dataset_path="neuronxa_task/demo/phrasebook.tsv",
+    split="all",
+    pivot=phrasebook.PIVOT,
+    languages=phrasebook.TARGETS,
+    command=COMMAND,
+)
+TRANSLATION_BASE = """\
+custom_dataset: !function neuronxa_task.demo.translation.load
+output_type: multiple_choice
+test_split: test
+num_fewshot: 0
+doc_to_text: "{{context}}"
+doc_to_choice: choices
+doc_to_target: answer
+target_delimiter: ""
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+  - {metric: acc_norm, aggregation: mean, higher_is_better: true}
+metadata: {version: 1.0}
+"""
 
 
 def main() -> None:
     """Write every family into its folder."""
     here = Path(__file__).parent
-    write(FLORES, here / "flores")
-    write(TATOEBA, here / "tatoeba")
+    write_family(FLORES, here / "flores")
+    write_family(TATOEBA, here / "tatoeba")
+    write_family(PHRASEBOOK, here / "phrasebook")
+    write_translation(here / "phrasebook")
+
+
+def write_translation(folder: Path) -> None:
+    """Write the demo's downstream task: stock multiple choice."""
+    name = "phrasebook_translation"
+    base = f"_{name}_yaml"
+    files = {base: TRANSLATION_BASE}
+    for code in phrasebook.TARGETS:
+        files[f"{name}_{code}.yaml"] = (
+            f"include: {base}\ntask: {name}_{code}\ndataset_kwargs: {{language: {code}}}\n"
+        )
+    files[f"{name}.yaml"] = group(
+        name, [f"{name}_{code}" for code in phrasebook.TARGETS], ("acc", "acc_norm")
+    )
+    write_files(files, folder, COMMAND)
 
 
 if __name__ == "__main__":

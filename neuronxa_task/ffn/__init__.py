@@ -2,6 +2,7 @@
 
 from neuronxa_task.ffn.body import Body, find_body
 from neuronxa_task.ffn.capture import LayerRead, reading
-from neuronxa_task.ffn.probe import Gate, Site, find_sites
+from neuronxa_task.ffn.find import find_sites
+from neuronxa_task.ffn.site import Gate, Site
 
 __all__ = ["Body", "Gate", "LayerRead", "Site", "find_body", "find_sites", "reading"]

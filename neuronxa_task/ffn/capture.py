@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 from torch import Tensor, nn
 
+from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.probe import Site
+from neuronxa_task.ffn.site import SUPPORTED, Site
 
 
 class LayerRead(Protocol):
@@ -27,37 +28,62 @@ def reading(body: Body, sites: Sequence[Site], reader: LayerRead) -> Iterator[No
     """While this context is open, every forward pass of `body` is read; afterwards no hook is left.
 
     The last hidden state (after the final norm) is what the body returns; it is not read here.
+
+    Raises:
+        NeuronXAError: from the forward pass, if a layer does not see the tokens it was given, one
+            row each (some models pad to a block length, or keep several streams).
     """
-    handles: list[Any] = []
+    tokens: tuple[int, ...] = ()
     latest: dict[int, Tensor] = {}
 
-    def keep_gate(module: nn.Module, _inputs: object, output: Tensor) -> None:
+    def start(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor | None]) -> None:
+        nonlocal tokens
+        latest.clear()
+        given = (named.get("input_ids"), named.get("inputs_embeds"), *inputs)
+        tokens = tuple(next(tensor for tensor in given if tensor is not None).shape[:2])
+
+    def keep_gate(module: nn.Module, _: object, output: Tensor) -> None:
         latest[id(module)] = output
 
+    def by_token(layer: int, values: Tensor, width: int) -> Tensor:
+        # OPT's output projections see `[batch·tokens, F]`.
+        if tuple(values.shape) not in {(*tokens, width), (tokens[0] * tokens[1], width)}:
+            raise NeuronXAError(
+                f"{body.family}: layer {layer} holds {list(values.shape)} values for "
+                f"{tokens[0]} x {tokens[1]} tokens; expected {[*tokens, width]}; "
+                f"supported: {SUPPORTED}"
+            )
+        return values.reshape(*tokens, width)
+
     def read_neurons(site: Site) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            product = inputs[0]
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            width = site.intermediate_size
+            product = by_token(site.layer, inputs[0], width)
             gate = product
             if site.gate is not None:
-                gate = site.gate.function(latest.pop(id(site.gate.module)))
+                output = latest.pop(id(site.gate.module))
+                gate = by_token(site.layer, site.gate.function(output), width)
             reader.neurons(site.layer, gate, product)
 
         return hook
 
     def read_hidden(index: int) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-            reader.hidden(index, inputs[0] if inputs else named["hidden_states"])
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            state = inputs[0] if inputs else named["hidden_states"]
+            reader.hidden(index, by_token(index, state, body.hidden_size))
 
         return hook
 
-    try:
+    with ExitStack() as hooks:
+        hooks.callback(body.model.register_forward_pre_hook(start, with_kwargs=True).remove)
         for gate_module in {site.gate.module for site in sites if site.gate is not None}:
-            handles.append(gate_module.register_forward_hook(keep_gate))
+            hooks.callback(gate_module.register_forward_hook(keep_gate).remove)
         for site in sites:
-            handles.append(site.down_projection.register_forward_pre_hook(read_neurons(site)))
+            before = site.down_projection.register_forward_pre_hook(read_neurons(site))
+            hooks.callback(before.remove)
         for index, layer in enumerate(body.layers):
-            handles.append(layer.register_forward_pre_hook(read_hidden(index), with_kwargs=True))
+            before = layer.register_forward_pre_hook(read_hidden(index), with_kwargs=True)
+            hooks.callback(before.remove)
+        # A gate is held until its product has passed; nothing of it outlives this context.
+        hooks.callback(latest.clear)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -1,0 +1,80 @@
+"""`neuronxa demo`: the real harness on the packaged model and corpus, offline."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from neuronxa_task.demo import MODEL_DIR
+from neuronxa_task.errors import NeuronXAError
+
+TASKS = ("neuronxa_phrasebook", "phrasebook_translation")
+
+
+def run(output: Path) -> str:
+    """Run `lm_eval` on the demo's two groups of tasks.
+
+    Args:
+        output: folder in which the harness writes its result file.
+
+    Returns:
+        A table of exposure, alignment and translation accuracy per language.
+
+    Raises:
+        NeuronXAError: the harness failed; its own output says why.
+    """
+    command = [
+        *(sys.executable, "-m", "lm_eval", "--model", "hf"),
+        *("--model_args", f"pretrained={MODEL_DIR}"),
+        *("--tasks", ",".join(TASKS)),
+        *("--batch_size", "auto"),
+        *("--output_path", str(output / "results.json")),
+    ]
+    print("$", " ".join(["lm_eval", *command[3:]]), flush=True)
+    known = set(output.glob("results_*.json"))
+    if subprocess.run(command, check=False).returncode != 0:
+        raise NeuronXAError("the lm_eval run above failed")
+    written = set(output.glob("results_*.json")) - known
+    if len(written) != 1:
+        raise NeuronXAError(f"expected one new result file in {output}, found {len(written)}")
+    path = written.pop()
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return f"{summary(results, exposure())}\n\nResult file: {path}"
+
+
+def exposure() -> dict[str, int]:
+    """Sentence pairs of each language that the packaged model was trained on."""
+    found: dict[str, int] = json.loads((MODEL_DIR / "exposure.json").read_text(encoding="utf-8"))[
+        "exposure"
+    ]
+    return found
+
+
+def summary(results: dict[str, dict[str, Any]], seen: dict[str, int]) -> str:
+    """The demo's table, most-seen language first, and its correlations."""
+    from scipy.stats import pearsonr
+
+    languages = sorted(seen, key=lambda code: -seen[code])
+    columns = {
+        score: [
+            float(results[f"neuronxa_phrasebook_{code}"][f"{score},none"]) for code in languages
+        ]
+        for score in ("nasca", "navca", "mexa")
+    }
+    accuracy = [float(results[f"phrasebook_translation_{code}"]["acc,none"]) for code in languages]
+    heading = f"{'language':<10}{'pairs seen':>12}{'NASCA':>8}{'NAVCA':>8}{'MEXA':>8}{'translation acc':>17}"
+    rows = [
+        f"{code:<10}{seen[code]:>12,}"
+        + "".join(f"{column[place]:>8.3f}" for column in columns.values())
+        + f"{accuracy[place]:>17.3f}"
+        for place, code in enumerate(languages)
+    ]
+    correlations = [
+        f"Pearson correlation of {score.upper()} with translation accuracy over {len(languages)} "
+        f"languages: {pearsonr(values, accuracy).statistic:.3f}"
+        for score, values in columns.items()
+    ]
+    return "\n".join([heading, *rows, "", *correlations])

@@ -1,0 +1,201 @@
+"""The equation of a feed-forward block, asked of recorded values: names decide nothing.
+
+The output projection D is the linear map to the hidden size whose input is
+
+    act(x·W_in)                  (not gated), or
+    act(x·W_gate) ⊙ x·W_up       (gated; both may be halves of one fused projection),
+
+where act(...) is an activation module's output, or, for activations that are plain functions,
+one of the known functions of a linear map's output. A norm may stand between the product and D.
+State-space mixers, convolutions and attention gates look alike by name and shape, but not by
+this equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from neuronxa_task.ffn.probe import Record, is_activation, widths
+from neuronxa_task.ffn.site import Gate
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+    "relu²": lambda x: F.relu(x).square(),
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+}
+PARTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "all": lambda y: y,
+    "first half": lambda y: y[..., : y.shape[-1] // 2],
+    "second half": lambda y: y[..., y.shape[-1] // 2 :],
+    "even": lambda y: y[..., ::2],
+    "odd": lambda y: y[..., 1::2],
+}
+ROUNDINGS = 4
+"""Machine epsilons by which the same operations on the same values may differ."""
+NEARLY_ALL = 0.99
+GLANCE = 64
+"""Columns that are compared first: most candidates differ there already."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A linear map whose input satisfies the equation, and the source of its gate activation."""
+
+    down: Record
+    gate: Gate | None
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """The output of a linear map, or a half of it."""
+
+    record: Record
+    part: str
+    values: Tensor
+
+
+def candidates(records: Sequence[Record], hidden_size: int) -> list[Candidate]:
+    """All linear maps to the hidden size that satisfy the equation, nested ones left out.
+
+    Activations that are modules leave no doubt; functions are tried only where none fits.
+    """
+    downs = [
+        record
+        for record in records
+        if (width := widths(record.module)) is not None
+        and width[1] == hidden_size
+        and record.input is not None
+        and bool(record.input.any())
+    ]
+    for ways in (_through_modules, _through_functions):
+        found = [
+            Candidate(down, way)
+            for down in downs
+            for way in _first(ways, down, [r for r in records if r.module is not down.module])
+        ]
+        if found:
+            return _outermost(found)
+    return []
+
+
+_Ways = Callable[[Tensor, torch.dtype, Sequence[Record]], "Iterator[Gate | None]"]
+
+
+def _first(ways: _Ways, down: Record, others: Sequence[Record]) -> Iterator[Gate | None]:
+    for product in _products(down, others):
+        for way in ways(product, down.precision, others):
+            yield way
+            return
+
+
+def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
+    """What enters D, or else what enters the norm in front of D (as in BitNet)."""
+    assert down.input is not None
+    yield down.input
+    for other in others:
+        is_plain = widths(other.module) is None and not is_activation(other.module)
+        if (
+            is_plain
+            and other.input is not None
+            and other.input.shape == other.output.shape
+            and _agree(down.input, other.output, down.precision)
+        ):
+            yield other.input
+
+
+def _through_modules(
+    product: Tensor, precision: torch.dtype, others: Sequence[Record]
+) -> Iterator[Gate | None]:
+    activations = [
+        record
+        for record in others
+        if is_activation(record.module) and record.output.shape == product.shape
+    ]
+    for activation in activations:
+        if _agree(product, activation.output, precision):
+            yield None
+    linears = _linears(product, others)
+    for activation in activations:
+        if any(_agree(product, activation.output * y.values, precision) for y in linears):
+            yield Gate(activation.module, PARTS["all"])
+
+
+def _through_functions(
+    product: Tensor, precision: torch.dtype, others: Sequence[Record]
+) -> Iterator[Gate | None]:
+    linears = _linears(product, others)
+    # gelu and its tanh form agree within half precision: the nearest of all is meant.
+    nearest: tuple[float, Gate | None] | None = None
+    for y in linears:
+        for function in FUNCTIONS.values():
+            activated = function(y.values)
+            for other in (None, *linears):
+                expected = activated if other is None else activated * other.values
+                if _agree(product, expected, precision):
+                    error = float((product - expected).abs().sum())
+                    if nearest is None or error < nearest[0]:
+                        gate = Gate(y.record.module, _of_part(y.part, function))
+                        nearest = (error, None if other is None else gate)
+    if nearest is not None:
+        yield nearest[1]
+
+
+def _linears(product: Tensor, others: Sequence[Record]) -> list[_Linear]:
+    """Outputs of linear maps, and halves of them, of the shape of `product` and on its device."""
+    return [
+        _Linear(record, part, values.to(product.device))
+        for record in others
+        if widths(record.module)
+        for part, take in PARTS.items()
+        if (part == "all" or record.output.shape[-1] % 2 == 0)
+        and (values := take(record.output)).shape == product.shape
+    ]
+
+
+def _of_part(part: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda values: function(PARTS[part](values))
+
+
+def _agree(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+    """Whether both are the same operations on the same values, but for rounding.
+
+    Nearly all elements agree by themselves and the rest relative to the largest. The largest alone
+    would not do: next to the massive activations of large models all else is within rounding.
+    """
+    if found.shape != expected.shape:
+        return False
+    expected = expected.to(found.device)
+    if found.shape[-1] > GLANCE and not _close(found[:, :GLANCE], expected[:, :GLANCE], precision):
+        return False
+    return bool(found.any()) and _close(found, expected, precision)
+
+
+def _close(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+    limits = torch.finfo(precision)
+    difference = (found - expected).abs()
+    size = torch.maximum(found.abs(), expected.abs())
+    tolerance = ROUNDINGS * limits.eps * size + ROUNDINGS * limits.eps * limits.tiny
+    far = int((difference > tolerance).sum())
+    largest = ROUNDINGS * limits.eps * (size.max() + limits.tiny)
+    return bool(difference.max() <= largest) and far <= (1 - NEARLY_ALL) * int((size > 0).sum())
+
+
+def _outermost(found: list[Candidate]) -> list[Candidate]:
+    """Drop what lies inside another candidate, as the base layer of a LoRA module does."""
+
+    def is_inside(inner: nn.Module, outer: nn.Module) -> bool:
+        return inner is not outer and any(module is inner for module in outer.modules())
+
+    return [
+        candidate
+        for candidate in found
+        if not any(is_inside(candidate.down.module, other.down.module) for other in found)
+    ]

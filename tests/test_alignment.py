@@ -1,0 +1,197 @@
+"""The maths of alignment, against loops, by hand, and by its properties."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from neuronxa_task.alignment import (
+    Alignment,
+    Retrieval,
+    best_other_target,
+    cosine_similarity,
+    finds_pivot,
+    own_similarity,
+    retrieval,
+)
+from neuronxa_task.errors import NeuronXAError
+
+
+def random_vectors(n: int, features: int, layers: int = 1, seed: int = 0) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(n, features, generator=generator) for _ in range(layers)]
+
+
+def naive_halves(pivot: torch.Tensor, target: torch.Tensor) -> tuple[list[bool], list[bool]]:
+    """Row and column halves by the definition (DESIGN section 1), in Python floats."""
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(math.fsum(x * x for x in a)) / math.sqrt(math.fsum(y * y for y in b))
+
+    p, t = pivot.double().tolist(), target.double().tolist()
+    n = len(p)
+    c = [[cosine(p[i], t[j]) for j in range(n)] for i in range(n)]
+    row = [all(c[k][k] > c[k][j] for j in range(n) if j != k) for k in range(n)]
+    column = [all(c[k][k] > c[i][k] for i in range(n) if i != k) for k in range(n)]
+    return row, column
+
+
+@pytest.mark.parametrize("n", [2, 3, 17])
+@pytest.mark.parametrize("noise", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_halves_follow_the_definition(n: int, noise: float, dtype: torch.dtype) -> None:
+    pivot = random_vectors(n, 8, layers=3)
+    target = [
+        p + noise * q for p, q in zip(pivot, random_vectors(n, 8, layers=3, seed=1), strict=True)
+    ]
+    pivot, target = [p.to(dtype) for p in pivot], [t.to(dtype) for t in target]
+    found = retrieval(pivot, target)
+    for layer in range(3):
+        row, column = naive_halves(pivot[layer], target[layer])
+        assert found.from_pivot[layer].tolist() == row
+        assert found.to_pivot[layer].tolist() == column
+
+
+def test_worked_example() -> None:
+    # Angles in degrees. Pivot: 0, 60, 120. Target: 10, 50, 75 (pair by pair).
+    # Row 1: |0-10|=10 < 50, 75: found. Row 2: 60-50=10 < 60-75=15 < 50: found.
+    # Row 3: 120-75=45 < 70, 110: found.
+    # Column 1: 10 < 50 < 110: found. Column 2: 10 < 50 < 70: found.
+    # Column 3: 75-60=15 < 120-75=45: pivot 2 is nearer, so pair 3 is not aligned.
+    def at(*degrees: float) -> torch.Tensor:
+        return torch.tensor(
+            [[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees]
+        )
+
+    found = retrieval([at(0, 60, 120)], [at(10, 50, 75)])
+    assert found.from_pivot.tolist() == [[True, True, True]]
+    assert found.to_pivot.tolist() == [[True, True, False]]
+    assert found.weak.tolist() == [[True, True, False]]
+    assert found.score == pytest.approx(2 / 3)
+
+
+def test_distinct_sentences_are_aligned_with_themselves() -> None:
+    vectors = random_vectors(50, 16, layers=4)
+    assert retrieval(vectors, vectors).score == 1.0
+
+
+def test_permuting_the_pairs_permutes_the_answer() -> None:
+    pivot, target = random_vectors(40, 6), random_vectors(40, 6, seed=1)
+    target = [p + t for p, t in zip(pivot, target, strict=True)]
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
+    found = retrieval(pivot, target).weak
+    permuted = retrieval([p[order] for p in pivot], [t[order] for t in target]).weak
+    assert 0 < found.sum() < 40
+    assert torch.equal(found[:, order], permuted)
+
+
+def test_exchanging_the_languages_exchanges_the_halves() -> None:
+    pivot = random_vectors(30, 6)
+    target = [p + q for p, q in zip(pivot, random_vectors(30, 6, seed=1), strict=True)]
+    forth, back = retrieval(pivot, target), retrieval(target, pivot)
+    assert torch.equal(forth.from_pivot, back.to_pivot)
+    assert torch.equal(forth.weak, back.weak)
+
+
+@pytest.mark.parametrize("n", [2, 7, 100])
+@pytest.mark.parametrize("features", [3, 513])
+def test_a_tie_is_not_aligned(n: int, features: int) -> None:
+    vectors = random_vectors(n, features)[0]
+    repeated = vectors.clone()
+    repeated[-1] = repeated[0]
+    # The repeated target ties in its pivots' rows; every other pair still finds itself.
+    found = retrieval([vectors], [repeated])
+    assert found.from_pivot[0, 0].item() is False
+    assert found.from_pivot[0, 1:-1].all()
+    both = retrieval([repeated], [repeated])
+    assert both.weak[0].tolist() == [False, *[True] * (n - 2), False]
+
+
+def test_equal_vectors_have_equal_similarities_to_the_bit() -> None:
+    # 101 x 1003: odd edges, where blocked matrix products take another path.
+    vectors = random_vectors(101, 1003)[0]
+    vectors[100] = vectors[3]
+    similarity = cosine_similarity(vectors, vectors)
+    assert torch.equal(similarity[:, 100], similarity[:, 3])
+    assert torch.equal(similarity[100], similarity[3])
+
+
+def test_a_zero_vector_is_never_aligned_and_harms_no_other_pair() -> None:
+    vectors = random_vectors(5, 4)[0]
+    target = vectors.clone()
+    target[2] = 0
+    found = retrieval([vectors], [target])
+    assert found.weak[0].tolist() == [True, True, False, True, True]
+
+
+def test_scale_does_not_matter() -> None:
+    pivot, target = random_vectors(20, 5), random_vectors(20, 5, seed=2)
+    scaled = [p * torch.arange(1, 21)[:, None] for p in pivot]
+    assert torch.equal(retrieval(pivot, target).weak, retrieval(scaled, target).weak)
+
+
+def test_a_single_pair_has_no_alignment() -> None:
+    with pytest.raises(NeuronXAError, match="at least 2 pairs"):
+        retrieval([torch.ones(1, 3)], [torch.ones(1, 3)])
+
+
+@pytest.mark.parametrize(
+    ("pivot", "target", "message"),
+    [
+        ([torch.ones(2, 3)], [torch.ones(2, 4)], r"\[2, 3\] and \[2, 4\]"),
+        ([torch.ones(2, 3)], [torch.ones(3, 3)], "2 pivot vectors and 3 target vectors"),
+        ([torch.ones(2, 3)] * 2, [torch.ones(2, 3)], "2 layers of pivot"),
+    ],
+)
+def test_shapes_that_do_not_fit(
+    pivot: list[torch.Tensor], target: list[torch.Tensor], message: str
+) -> None:
+    with pytest.raises(NeuronXAError, match=message):
+        retrieval(pivot, target)
+
+
+@pytest.mark.parametrize("shares", [[7, 8], [0, 15], [1, 1, 13], [5, 5, 5]])
+def test_columns_split_over_processes_give_the_whole(shares: list[int]) -> None:
+    pivot, target = random_vectors(15, 4)[0], random_vectors(15, 4, seed=5)[0] * 0.7
+    target = target + pivot
+    whole = retrieval([pivot], [target])
+    order = torch.randperm(15, generator=torch.Generator().manual_seed(1))
+    columns = order.split(shares)
+    parts = [(own, cosine_similarity(pivot, target[own])) for own in columns]
+    others = torch.stack([best_other_target(similarity, own) for own, similarity in parts])
+    for own, similarity in parts:
+        row = own_similarity(similarity, own) > others.amax(dim=0)[own]
+        assert torch.equal(row, whole.from_pivot[0, own])
+        assert torch.equal(finds_pivot(similarity, own), whole.to_pivot[0, own])
+
+
+def test_metrics_and_layers() -> None:
+    def halves(rows: list[list[int]]) -> torch.Tensor:
+        return torch.tensor(rows, dtype=torch.bool)
+
+    nas = Retrieval(halves([[1, 1, 1, 1], [1, 0, 0, 1]]), halves([[1, 1, 0, 1], [1, 1, 0, 0]]))
+    nav = Retrieval(halves([[1, 0, 0, 0], [0, 0, 0, 0]]), halves([[1, 0, 0, 0], [1, 1, 1, 1]]))
+    emb = Retrieval(torch.ones(3, 4, dtype=torch.bool), halves([[0] * 4, [1] * 4, [1, 1, 0, 0]]))
+    alignment = Alignment(nas, nav, emb)
+    # nas: layers 3/4 and 1/4; nav: 1/4 and 0; emb: 0, 1 and 1/2.
+    assert alignment.metrics() == {
+        "nasca": 0.5,
+        "navca": 0.125,
+        "mexa": 0.5,
+        "nasca_max": 0.75,
+        "navca_max": 0.25,
+        "mexa_max": 1.0,
+    }
+    layers = alignment.layers()
+    assert layers["nasca"] == [0.75, 0.25]
+    assert layers["nas_from_pivot"] == [1.0, 0.5]
+    assert layers["nas_to_pivot"] == [0.75, 0.5]
+    assert layers["emb_to_pivot"] == [0.0, 1.0, 0.5]
+    assert list(layers) == [
+        *("nasca", "nas_from_pivot", "nas_to_pivot"),
+        *("navca", "nav_from_pivot", "nav_to_pivot"),
+        *("mexa", "emb_from_pivot", "emb_to_pivot"),
+    ]
