@@ -11,6 +11,7 @@ from neuronxa_task.alignment import Alignment, retrieval
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.settings import Pooling, Site, StateSettings
+from neuronxa_task.sharing import TokenCache
 from neuronxa_task.states import encode
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def score(
 
     Args:
         model: any Hugging Face model with feed-forward neurons; its mode is restored.
-        tokenizer: its tokenizer; called with its defaults, special tokens included.
+        tokenizer: its tokenizer; called with its defaults, special tokens included. Sentences are
+            cut at the model's maximum length, with a warning.
         pivot: n sentences.
         target: their n translations, in the same order.
         batch_size: sentences per forward pass.
@@ -49,9 +51,14 @@ def score(
             f"{len(pivot)} pivot and {len(target)} target sentences; expected two lists of equal "
             "length, of 2 or more"
         )
+    from lm_eval.models.utils import resolve_max_length
+
     settings = StateSettings(nas_site=nas_site, nav_site=nav_site, pooling=pooling)
-    tokens = {text: tuple(tokenizer(text)["input_ids"]) for text in (*pivot, *target)}
-    sentences = sorted(set(tokens.values()))
+    tokens = TokenCache(
+        lambda text: tokenizer(text)["input_ids"], resolve_max_length(model.config, tokenizer)
+    )
+    sentences = sorted({tokens[text] for text in (*pivot, *target)})
+    tokens.warn_of_truncation()
     row = {sentence: place for place, sentence in enumerate(sentences)}
     was_training = model.training
     model.eval()

@@ -132,7 +132,7 @@ class _Scorer:
         self.body = find_body(lm.model, mixed_precision=getattr(lm, "mixed_precision_dtype", None))
         self.sites = find_sites(self.body)
         self.facts = model_facts(lm)
-        self.tokens = TokenCache(lm)
+        self.tokens = TokenCache(lm.tok_encode, lm.max_length)
         self.batch_size = lm.max_batch_size if lm.batch_size == "auto" else int(lm.batch_size)
 
     def answers(self, pairs: Sequence[LanguagePair]) -> dict[str, dict[int, PairAlignment]]:

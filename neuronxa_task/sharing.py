@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.settings import StateSettings
 from neuronxa_task.states import SentenceStates
-
-if TYPE_CHECKING:
-    from lm_eval.models.huggingface import HFLM
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +20,25 @@ KEPT_BYTES = 4 * 1024**3
 
 
 class TokenCache:
-    """Token ids of texts, as the harness's own tokenization makes them, truncated."""
+    """Token ids of texts, cut at the model's maximum length.
 
-    def __init__(self, lm: HFLM) -> None:
-        self._lm = lm
+    Args:
+        tokenize: text to token ids, special tokens included.
+        max_length: tokens that the model takes.
+    """
+
+    def __init__(self, tokenize: Callable[[str], Sequence[int]], max_length: int) -> None:
+        self._tokenize, self._max_length = tokenize, max_length
         self._ids: dict[str, tuple[int, ...]] = {}
         self.truncated = 0
 
     def __getitem__(self, text: str) -> tuple[int, ...]:
         if text not in self._ids:
-            ids = self._lm.tok_encode(text)
+            ids = self._tokenize(text)
             if not ids:
                 raise NeuronXAError(f"the tokenizer makes no tokens of the sentence {text!r}")
-            self.truncated += len(ids) > self._lm.max_length
-            self._ids[text] = tuple(ids[: self._lm.max_length])
+            self.truncated += len(ids) > self._max_length
+            self._ids[text] = tuple(ids[: self._max_length])
         return self._ids[text]
 
     def warn_of_truncation(self) -> None:
@@ -47,7 +48,7 @@ class TokenCache:
                 "%d of %d sentences are longer than the model's %d tokens and were cut there",
                 self.truncated,
                 len(self._ids),
-                self._lm.max_length,
+                self._max_length,
             )
 
 

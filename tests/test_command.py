@@ -1,0 +1,286 @@
+"""The stock `lm_eval` and `neuronxa` commands, in processes of their own, as users run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import hub
+import pytest
+from conftest import byte_tokenizer, sentences, tiny_llama, translated
+from runs import LANGUAGES, CommandRun, command, layers_of, signature_of, write_text
+
+from neuronxa_task import score
+from neuronxa_task.languages import FLORES_TARGETS, TATOEBA_CORE
+from neuronxa_task.own_text import make_tasks
+
+TESTS = Path(__file__).parent
+CONFIGS = TESTS.parent / "task_configs"
+ONE_PROCESS = ("-m", "lm_eval")
+ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes")
+# accelerate 1.15 starts one process for `--cpu`, whatever the number; torchrun starts them all.
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node")
+
+
+def options(model: Path, tasks: str, *more: str) -> tuple[str, ...]:
+    return (
+        *("--model", "hf", "--model_args", f"pretrained={model}", "--device", "cpu"),
+        *("--tasks", tasks, "--batch_size", "auto", *more),
+    )
+
+
+@pytest.fixture(scope="module")
+def own_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Task files of a made-up corpus."""
+    root = tmp_path_factory.mktemp("own")
+    make_tasks(write_text(root / "corpus"), "made_up", "piv", root / "tasks")
+    return root / "tasks"
+
+
+def test_the_harness_lists_the_tasks() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "lm_eval", "ls", "tasks"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    ).stdout
+    for name in (
+        *("neuronxa_flores", "neuronxa_flores_core", "neuronxa_flores_fra_Latn"),
+        *("neuronxa_tatoeba", "neuronxa_tatoeba_core", "neuronxa_tatoeba_fra"),
+        *("neuronxa_phrasebook", "neuronxa_phrasebook_fra_Latn"),
+        *("phrasebook_translation", "phrasebook_translation_fra_Latn"),
+    ):
+        assert f"|{name}" in listed, f"{name} is not listed; reinstall after changing task_configs"
+
+
+@pytest.mark.skipif(not hub.TATOEBA_SOURCE.is_dir(), reason="../shared/data is not here")
+def test_tatoeba_under_its_hub_name(model_folder: Path, tmp_path: Path) -> None:
+    hub.write_tatoeba(tmp_path, {code: hub.read_tatoeba(code) for code in TATOEBA_CORE})
+    run = command(tmp_path, *options(model_folder, "neuronxa_tatoeba_core"), cwd=tmp_path)
+    assert run.code == 0, run.stderr
+    assert run.results is not None
+    assert "neuronxa_tatoeba_core" in run.results["groups"]
+    assert "|neuronxa_tatoeba_core|" in run.stdout
+    for code in TATOEBA_CORE:
+        target, english = (side[:100] for side in hub.read_tatoeba(code))
+        found = score(tiny_llama(), byte_tokenizer(), english, target)
+        task = f"neuronxa_tatoeba_{code}"
+        assert layers_of(run.results)[task] == found.layers()
+        assert signature_of(run.results, task)["n"] == "100"
+
+
+def test_all_of_flores_under_its_hub_name(model_folder: Path, tmp_path: Path) -> None:
+    english = sentences(110)
+    columns = {"eng_Latn": english} | {
+        code: translated(english, place / len(FLORES_TARGETS), seed=place)
+        for place, code in enumerate(FLORES_TARGETS)
+    }
+    assert len(columns) == 204
+    hub.write_flores(tmp_path, columns)
+    chosen = json.dumps({"num_sentences": 12, "split": "dev"})
+    run = command(
+        tmp_path, *options(model_folder, "neuronxa_flores", "--metadata", chosen), cwd=tmp_path
+    )
+    assert run.code == 0, run.stderr
+    assert run.results is not None
+    values = [
+        run.results["results"][f"neuronxa_flores_{code}"]["nasca,none"] for code in FLORES_TARGETS
+    ]
+    group = run.results["groups"]["neuronxa_flores"]
+    assert group["nasca,none"] == pytest.approx(mean(values))
+    near, far = mean(values[:50]), mean(values[-50:])
+    assert near > far + 0.1, "languages further from the pivot are aligned less"
+    assert signature_of(run.results, "neuronxa_flores_zul_Latn")["split"] == "dev"
+
+
+# ---------------------------------------------------------------- several processes
+
+
+@pytest.fixture(scope="module")
+def alone(
+    model_folder: Path, own_text: Path, tmp_path_factory: pytest.TempPathFactory
+) -> CommandRun:
+    arguments = options(model_folder, "made_up", "--include_path", str(own_text))
+    run = command(tmp_path_factory.mktemp("alone"), *arguments)
+    assert run.code == 0, run.stderr
+    return run
+
+
+def same_scores(first: dict[str, Any], second: dict[str, Any]) -> None:
+    for task, row in first["results"].items():
+        # The harness adds the pairs up rank by rank, so a mean may differ in its last bit.
+        expected = second["results"][task]
+        assert {key: value for key, value in row.items() if isinstance(value, float)} == (
+            pytest.approx({k: v for k, v in expected.items() if isinstance(v, float)}, abs=1e-12)
+        )
+    assert layers_of(first) == layers_of(second)
+    for language in LANGUAGES:
+        signatures = [signature_of(run, f"made_up_{language}") for run in (first, second)]
+        assert signatures[0] == signatures[1]
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param((*ACCELERATE, "2", *ONE_PROCESS), id="accelerate --cpu"),
+        pytest.param((*TORCHRUN, "2", *ONE_PROCESS), id="all documents everywhere"),
+        pytest.param((*TORCHRUN, "3", str(TESTS / "split_documents.py")), id="documents split"),
+    ],
+)
+def test_several_processes_score_as_one(
+    launcher: tuple[str, ...],
+    alone: CommandRun,
+    model_folder: Path,
+    own_text: Path,
+    tmp_path: Path,
+) -> None:
+    # 11 sentence pairs: uneven shares for two processes and for three.
+    arguments = options(model_folder, "made_up", "--include_path", str(own_text))
+    run = command(tmp_path, *arguments, launcher=launcher)
+    assert run.code == 0, run.stderr
+    assert run.results is not None and alone.results is not None
+    same_scores(run.results, alone.results)
+
+
+def test_fewer_documents_than_processes(model_folder: Path, own_text: Path, tmp_path: Path) -> None:
+    arguments = options(
+        model_folder, "made_up", "--include_path", str(own_text), "--limit", "2", "--log_samples"
+    )
+    runs = [
+        command(tmp_path / str(number), *arguments, launcher=launcher)
+        for number, launcher in ((1, ONE_PROCESS), (3, (*TORCHRUN, "3", *ONE_PROCESS)))
+    ]
+    assert [run.code for run in runs] == [0, 0], runs[-1].stderr
+    assert runs[0].results is not None and runs[1].results is not None
+    same_scores(runs[0].results, runs[1].results)
+    assert signature_of(runs[1].results, "made_up_near")["n"] == "2"
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"pivot": "nowhere"}, "has no language 'nowhere'; it has: far, middle, near, piv"),
+        ({"num_sentence": 5}, "unknown metadata key 'num_sentence'"),
+    ],
+    ids=["pivot", "key"],
+)
+def test_a_mistake_ends_with_one_line(
+    metadata: dict[str, Any], message: str, model_folder: Path, own_text: Path, tmp_path: Path
+) -> None:
+    arguments = options(model_folder, "made_up", "--include_path", str(own_text))
+    run = command(tmp_path, *arguments, "--metadata", json.dumps(metadata))
+    assert run.code != 0
+    assert run.results is None
+    assert "Traceback" not in run.stderr
+    last = run.stderr.rstrip().splitlines()[-1]
+    assert last.startswith("neuronxa: error: ") and message in last
+
+
+# ---------------------------------------------------------------- the neuronxa command
+
+
+def neuronxa(*arguments: str) -> subprocess.CompletedProcess[str]:
+    executable = shutil.which("neuronxa", path=str(Path(sys.executable).parent))
+    assert executable is not None, "the package is not installed in this environment"
+    return subprocess.run(
+        [executable, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("subcommand", [[], ["demo"], ["tasks"]])
+def test_help_shows_an_example_without_loading_a_framework(subcommand: list[str]) -> None:
+    done = neuronxa(*subcommand, "--help")
+    assert done.returncode == 0
+    assert "Example: neuronxa" in done.stdout or "lm_eval --model hf" in done.stdout
+    imported = subprocess.run(
+        [sys.executable, "-X", "importtime", *(shutil.which("neuronxa") or "neuronxa",), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+    assert "neuronxa_task.cli" in imported
+    for heavy in ("torch", "transformers", "datasets", "lm_eval"):
+        assert f"| {heavy}\n" not in imported
+
+
+def test_own_text_becomes_tasks(tmp_path: Path, model_folder: Path) -> None:
+    source = write_text(tmp_path / "corpus")
+    arguments = ("--name", "mine", "--pivot", "piv", "--output", str(tmp_path / "tasks"))
+    done = neuronxa("tasks", str(source), *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "11 sentence pairs of piv and 3 languages" in done.stdout
+    assert "--tasks mine" in done.stdout
+    written = {path.name for path in (tmp_path / "tasks").iterdir()}
+    expected = {"_mine_yaml", "mine.yaml", *(f"mine_{language}.yaml" for language in LANGUAGES)}
+    assert written == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("no pivot", "has no text of the pivot 'piv'; it has: far, middle, near"),
+        ("unequal", "not parallel: piv has 11 sentences and far has 10"),
+        ("empty", "sentence 4 of near is empty"),
+        ("missing", "does not exist"),
+        ("name", "--name is 'a/b'"),
+        ("few", "--num-sentences is 1; at least 2"),
+        ("language", "no language 'elsewhere'"),
+    ],
+)
+def test_text_with_mistakes_is_refused_in_one_line(
+    change: str, message: str, tmp_path: Path
+) -> None:
+    source = write_text(tmp_path / "corpus")
+    name, more = "mine", []
+    if change == "no pivot":
+        (source / "piv.txt").unlink()
+    elif change == "unequal":
+        lines = (source / "far.txt").read_text(encoding="utf-8").splitlines()
+        (source / "far.txt").write_text("\n".join(lines[:-1]), encoding="utf-8")
+    elif change == "empty":
+        lines = (source / "near.txt").read_text(encoding="utf-8").splitlines()
+        (source / "near.txt").write_text("\n".join([*lines[:3], " ", *lines[4:]]), encoding="utf-8")
+    elif change == "missing":
+        source = tmp_path / "nothing"
+    elif change == "name":
+        name = "a/b"
+    elif change == "few":
+        more = ["--num-sentences", "1"]
+    else:
+        more = ["--languages", "near,elsewhere"]
+    output = tmp_path / "tasks"
+    done = neuronxa(
+        *("tasks", str(source), "--name", name, "--pivot", "piv", "--output", str(output), *more)
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("neuronxa: error: ") and message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not output.exists(), "nothing is written of text with mistakes"
+
+
+# ---------------------------------------------------------------- task files
+
+
+def test_task_files_are_what_their_script_writes(tmp_path: Path) -> None:
+    copy = tmp_path / "task_configs"
+    copy.mkdir()
+    shutil.copy(CONFIGS / "write_configs.py", copy)
+    subprocess.run([sys.executable, str(copy / "write_configs.py")], check=True, timeout=60)
+
+    def files(root: Path) -> dict[str, str]:
+        return {
+            str(path.relative_to(root)): path.read_text(encoding="utf-8")
+            for path in root.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+
+    assert files(copy) == files(CONFIGS)

@@ -1,0 +1,381 @@
+"""NeuronXA inside the harness: the same numbers whatever the harness is asked to do around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+import torch
+from conftest import byte_tokenizer, tiny_llama
+from lm_eval.api.registry import get_metric_aggregation, is_higher_better
+from lm_eval.api.task import ALL_OUTPUT_TYPES
+from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of, write_text
+from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForConditionalGeneration
+
+from neuronxa_task import score, scoring
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.own_text import make_tasks
+
+TASKS = [f"made_up_{language}" for language in LANGUAGES]
+SCORES = ("nasca", "navca", "mexa", "nasca_max", "navca_max", "mexa_max")
+DEFAULT_LAYER_COUNT = {"nas": 2, "nav": 2, "emb": 3}
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_text(tmp_path_factory.mktemp("text") / "corpus")
+
+
+@pytest.fixture(scope="module")
+def tasks(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tasks")
+    make_tasks(text, "made_up", "piv", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(model_folder: Path, tasks: Path) -> dict[str, Any]:
+    return evaluate(model_folder, tasks)
+
+
+def lines(text: Path, language: str) -> list[str]:
+    return (text / f"{language}.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_harness_knows_the_request_type_and_metrics() -> None:
+    assert "neuron_alignment" in ALL_OUTPUT_TYPES
+    for name in ("nasca", "navca", "mexa"):
+        assert is_higher_better(name)
+        assert get_metric_aggregation(name)([0.0, 1.0]) == 0.5
+        assert is_higher_better(f"{name}_max")
+
+
+def test_results_equal_the_python_function(plain: dict[str, Any], text: Path) -> None:
+    for language in LANGUAGES:
+        found = score(tiny_llama(), byte_tokenizer(), PIVOT, lines(text, language))
+        reported = plain["results"][f"made_up_{language}"]
+        for name, value in found.metrics().items():
+            assert reported[f"{name},none"] == pytest.approx(value, abs=1e-12)
+        assert layers_of(plain)[f"made_up_{language}"] == found.layers()
+    assert len({plain["results"][task]["nasca,none"] for task in TASKS}) > 1
+
+
+def test_layers_have_the_documented_shape(plain: dict[str, Any]) -> None:
+    for profile in layers_of(plain).values():
+        for key, values in profile.items():
+            kind = {"nasca": "nas", "navca": "nav", "mexa": "emb"}.get(key, key[:3])
+            assert len(values) == DEFAULT_LAYER_COUNT[kind]
+
+
+def test_scores_follow_from_the_layers(plain: dict[str, Any]) -> None:
+    for task, profile in layers_of(plain).items():
+        for name in ("nasca", "navca", "mexa"):
+            reported = plain["results"][task]
+            assert reported[f"{name},none"] == pytest.approx(mean(profile[name]))
+            assert reported[f"{name}_max,none"] == pytest.approx(max(profile[name]))
+            assert reported[f"{name}_max_stderr,none"] == "N/A"
+
+
+def test_the_group_is_the_unweighted_mean(plain: dict[str, Any]) -> None:
+    for name in SCORES:
+        members = [plain["results"][task][f"{name},none"] for task in TASKS]
+        assert plain["groups"]["made_up"][f"{name},none"] == pytest.approx(mean(members))
+
+
+def test_standard_errors_are_those_of_the_mean_over_pairs(plain: dict[str, Any]) -> None:
+    for task in TASKS:
+        values = [sample["nasca"] for sample in plain["samples"][task]]
+        reported = plain["results"][task]["nasca_stderr,none"]
+        assert reported == pytest.approx(stdev(values) / len(values) ** 0.5)
+
+
+def test_logged_answers_are_short_strings(plain: dict[str, Any]) -> None:
+    for sample in plain["samples"]["made_up_near"]:
+        assert str(sample["resps"][0][0]).startswith("nas_from_pivot=")
+        assert len(str(sample["resps"][0][0])) < 130
+        assert sample["arguments"][0][:2] == (sample["doc"]["pivot"], sample["doc"]["target"])
+        assert set(sample["doc"]) == {"id", "pivot", "target"}
+
+
+def test_signature(plain: dict[str, Any]) -> None:
+    found = signature_of(plain, "made_up_near")
+    expected = {
+        "data": "corpus@local",
+        "split": "devtest",
+        "n": "11",
+        "pivot": "piv",
+        "nas": "gate>0",
+        "nav": "abs(product)",
+        "pool": "position",
+        "sim": "cosine64",
+        "dtype": "float32",
+        "batch": "auto",
+    }
+    assert expected.items() <= found.items()
+    assert len(found["data_hash"]) == len(found["model"]) == 8
+    assert found["data_hash"] != signature_of(plain, "made_up_far")["data_hash"]
+    assert found["model"] == signature_of(plain, "made_up_far")["model"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_batch_size_changes_nothing(
+    plain: dict[str, Any], model_folder: Path, tasks: Path, batch_size: int
+) -> None:
+    results = evaluate(model_folder, tasks, batch_size=batch_size)
+    assert layers_of(results) == layers_of(plain)
+    assert signature_of(results, TASKS[0])["batch"] == str(batch_size)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_fewshot": 3},
+        {"system_instruction": "Be brief."},
+        {"cache_requests": True},
+        {"log_samples": False},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_does_not_apply_is_ignored(
+    plain: dict[str, Any], model_folder: Path, tasks: Path, options: dict[str, Any]
+) -> None:
+    assert layers_of(evaluate(model_folder, tasks, **options)) == layers_of(plain)
+
+
+def test_limit_scores_the_first_pairs(model_folder: Path, tasks: Path, text: Path) -> None:
+    results = evaluate(model_folder, tasks, ["made_up_middle"], limit=5)
+    found = score(tiny_llama(), byte_tokenizer(), PIVOT[:5], lines(text, "middle")[:5])
+    assert layers_of(results)["made_up_middle"] == found.layers()
+    assert signature_of(results, "made_up_middle")["n"] == "5"
+
+
+def test_chosen_samples(model_folder: Path, tasks: Path, text: Path) -> None:
+    chosen = [8, 2, 5]
+    results = evaluate(model_folder, tasks, ["made_up_middle"], samples={"made_up_middle": chosen})
+    target = lines(text, "middle")
+    found = score(
+        tiny_llama(), byte_tokenizer(), [PIVOT[i] for i in chosen], [target[i] for i in chosen]
+    )
+    assert layers_of(results)["made_up_middle"]["nasca"] == found.layers()["nasca"]
+
+
+def test_settings_reach_the_score(model_folder: Path, tasks: Path, text: Path) -> None:
+    chosen = {"nas_site": "product", "nav_site": "gate", "pooling": "mean", "num_sentences": 9}
+    results = evaluate(model_folder, tasks, ["made_up_middle"], metadata=chosen)
+    sites = {key: value for key, value in chosen.items() if key != "num_sentences"}
+    found = score(tiny_llama(), byte_tokenizer(), PIVOT[:9], lines(text, "middle")[:9], **sites)
+    assert layers_of(results)["made_up_middle"] == found.layers()
+    expected = {"nas": "product>0", "nav": "abs(gate)", "pool": "mean", "n": "9"}
+    assert expected.items() <= signature_of(results, "made_up_middle").items()
+
+
+def test_another_pivot_and_other_data(
+    model_folder: Path, tasks: Path, text: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for language in ("near", "far"):
+        backwards = "\n".join(lines(text, language)[::-1])
+        (other / f"{language}.txt").write_text(backwards, encoding="utf-8")
+    chosen = {"pivot": "near", "dataset": str(other)}
+    results = evaluate(model_folder, tasks, ["made_up_far"], metadata=chosen)
+    found = score(
+        tiny_llama(), byte_tokenizer(), lines(text, "near")[::-1], lines(text, "far")[::-1]
+    )
+    assert layers_of(results)["made_up_far"] == found.layers()
+    expected = {"pivot": "near", "data": "other@local"}
+    assert expected.items() <= signature_of(results, "made_up_far").items()
+
+
+def test_model_arguments_are_no_unknown_settings(
+    plain: dict[str, Any], model_folder: Path, tasks: Path
+) -> None:
+    arguments = {"attn_implementation": "eager", "trust_remote_code": False}
+    results = evaluate(model_folder, tasks, model_args=arguments)
+    assert results["results"]["made_up_near"]["mexa,none"] == pytest.approx(
+        plain["results"]["made_up_near"]["mexa,none"], abs=0.2
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"num_sentence": 5}, "unknown metadata key 'num_sentence'; expected: .*num_sentences"),
+        ({"pivot": "eng_Latn"}, "no language 'eng_Latn'; it has: far, middle, near, piv"),
+        ({"num_sentences": 12}, "has 11 sentence pairs for piv-.* 12 were asked for"),
+        ({"pivot": "near"}, "pivot and target are both 'near'"),
+        ({"nas_site": "down"}, "nas_site is 'down'; expected one of: gate, product"),
+        ({"dataset": "no/such_data"}, "'no/such_data' cannot be loaded"),
+    ],
+)
+def test_impossible_settings_are_errors(
+    model_folder: Path, tasks: Path, metadata: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NeuronXAError, match=message):
+        evaluate(model_folder, tasks, metadata=metadata)
+
+
+def test_a_single_pair_is_an_error(model_folder: Path, tasks: Path) -> None:
+    with pytest.raises(NeuronXAError, match="made_up_far has 1 sentence pair; at least 2"):
+        evaluate(model_folder, tasks, limit=1)
+
+
+def test_other_backends_say_what_works(model_folder: Path, tasks: Path) -> None:
+    with pytest.raises(NeuronXAError, match=r"DummyLM does not show .* work with --model hf"):
+        evaluate(model_folder, tasks, model="dummy")
+
+
+def test_a_model_without_feed_forward_layers(tasks: Path, tmp_path: Path) -> None:
+    config = MambaConfig(vocab_size=258, hidden_size=32, num_hidden_layers=2, state_size=4)
+    MambaForCausalLM(config).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(NeuronXAError, match=r"mamba: layer 0 .* no feed-forward neurons"):
+        evaluate(tmp_path, tasks)
+
+
+def test_activations_that_are_not_finite_name_layer_and_sentence(
+    tasks: Path, tmp_path: Path
+) -> None:
+    model = tiny_llama()
+    with torch.no_grad():
+        model.model.layers[1].mlp.up_proj.weight[3] = float("inf")
+    model.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(NeuronXAError, match="layer 1 is NaN or infinite for the sentence '"):
+        evaluate(tmp_path, tasks)
+
+
+def test_encoder_decoder_models_are_read_at_the_encoder(
+    tasks: Path, tmp_path: Path, text: Path
+) -> None:
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=258,
+        d_model=32,
+        d_kv=8,
+        d_ff=40,
+        num_layers=3,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        decoder_start_token_id=0,
+        pad_token_id=1,
+        eos_token_id=1,
+        initializer_factor=3.0,
+    )
+    model = T5ForConditionalGeneration(config).eval()
+    model.save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    results = evaluate(tmp_path, tasks, ["made_up_near"], model_args={"backend": "seq2seq"})
+    found = score(model, byte_tokenizer(), PIVOT, lines(text, "near"))
+    assert layers_of(results)["made_up_near"] == found.layers()
+    assert len(found.layers()["nasca"]) == 3
+
+
+def test_long_sentences_are_cut_and_counted(
+    model_folder: Path, tasks: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluate(model_folder, tasks, ["made_up_near"], model_args={"max_length": 12})
+    assert any(
+        "sentences are longer than the model's 12 tokens" in record.getMessage()
+        for record in caplog.records
+    )
+
+
+# ---------------------------------------------------------------- one pass, little memory
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Every sentence that passes the model during the test."""
+    passed: list[tuple[int, ...]] = []
+    encode = scoring.encode
+
+    def watched(body: Any, sites: Any, sentences: Any, **options: Any) -> Any:
+        passed.extend(sentences)
+        return encode(body, sites, sentences, **options)
+
+    monkeypatch.setattr(scoring, "encode", watched)
+    return passed
+
+
+def test_each_distinct_sentence_passes_once(
+    encoded: list[tuple[int, ...]], model_folder: Path, tasks: Path, text: Path
+) -> None:
+    evaluate(model_folder, tasks)
+    distinct = {line for language in ("piv", *LANGUAGES) for line in lines(text, language)}
+    assert len(encoded) == len(set(encoded)) == len(distinct)
+
+
+def test_memory_holds_the_pivot_and_one_language(
+    monkeypatch: pytest.MonkeyPatch, model_folder: Path, tasks: Path
+) -> None:
+    held: list[int] = []
+    of = scoring.SharedStates.of
+
+    def watched(self: Any, wanted: Any) -> Any:
+        states, row = of(self, wanted)
+        held.append(len(states.nas[0]))
+        return states, row
+
+    monkeypatch.setattr(scoring.SharedStates, "of", watched)
+    evaluate(model_folder, tasks)
+    assert len(held) == 3
+    assert max(held) <= 2 * len(PIVOT)
+
+
+def test_batches_are_halved_until_they_fit(
+    plain: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    model_folder: Path,
+    tasks: Path,
+) -> None:
+    tried: list[int] = []
+    encode = scoring.encode
+
+    def limited(*arguments: Any, batch_size: int, **options: Any) -> Any:
+        tried.append(batch_size)
+        if batch_size > 5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
+        return encode(*arguments, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(scoring, "encode", limited)
+    assert layers_of(evaluate(model_folder, tasks, max_batch_size=16)) == layers_of(plain)
+    assert tried == [16, 8, 4, 4, 4]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        evaluate(model_folder, tasks, batch_size=8)
+
+
+def test_the_cache_resumes_an_interrupted_run(
+    plain: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    model_folder: Path,
+    tasks: Path,
+    tmp_path: Path,
+) -> None:
+    cache = str(tmp_path / "cache")
+    encode = scoring.encode
+    calls: list[int] = []
+
+    def failing_at(number: int) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            calls.append(number)
+            if len(calls) == number:
+                raise KeyboardInterrupt
+            return encode(*arguments, **options)
+
+        return run
+
+    monkeypatch.setattr(scoring, "encode", failing_at(3))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model_folder, tasks, use_cache=cache)
+    calls.clear()
+    monkeypatch.setattr(scoring, "encode", failing_at(0))
+    assert layers_of(evaluate(model_folder, tasks, use_cache=cache)) == layers_of(plain)
+    assert len(calls) == 1, "two of three languages were finished before"
+    calls.clear()
+    other = evaluate(model_folder, tasks, use_cache=cache, metadata={"pooling": "mean"})
+    assert len(calls) == 3, "other settings are other scores"
+    assert layers_of(other) != layers_of(plain)

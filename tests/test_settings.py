@@ -1,0 +1,70 @@
+"""Settings: every unknown or impossible one is an error that lists what is possible."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.settings import Settings
+from neuronxa_task.signature import DataFacts, ModelFacts, signature
+
+
+def test_defaults_are_the_paper_s_setting() -> None:
+    settings = Settings.from_metadata({}, also_allowed=frozenset())
+    assert settings == Settings(
+        nas_site="gate",
+        nav_site="product",
+        pooling="position",
+        pivot="eng_Latn",
+        num_sentences=100,
+        split="devtest",
+        dataset=None,
+    )
+
+
+def test_somebody_else_s_keys_are_passed_over() -> None:
+    settings = Settings.from_metadata(
+        {"pretrained": "m", "pivot": "fra_Latn"}, also_allowed=frozenset({"pretrained"})
+    )
+    assert settings.pivot == "fra_Latn"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"num_sentence": 5}, "unknown metadata key 'num_sentence'; expected: .*num_sentences"),
+        ({"nas_site": "up"}, "nas_site is 'up'; expected one of: gate, product"),
+        ({"nav_site": 3}, "nav_site is 3; expected one of"),
+        ({"pooling": "max"}, "pooling is 'max'; expected one of: position, mean, last"),
+        ({"num_sentences": 1}, "num_sentences is 1; at least 2"),
+        ({"num_sentences": -4}, "num_sentences is -4; at least 2"),
+        ({"num_sentences": 2.5}, "num_sentences is 2.5; expected a whole number"),
+        ({"num_sentences": True}, "num_sentences is True; expected a whole number"),
+        ({"num_sentences": "all"}, "num_sentences is 'all'; expected a whole number"),
+        ({"pivot": 1}, "pivot is 1; expected a name"),
+        ({"dataset": 1}, "dataset is 1; expected a hub name or a path"),
+    ],
+)
+def test_impossible_settings(metadata: dict[str, object], message: str) -> None:
+    with pytest.raises(NeuronXAError, match=message):
+        Settings.from_metadata(metadata, also_allowed=frozenset())
+
+
+def test_signature_names_all_facts() -> None:
+    data = DataFacts("mteb/FloresBitextMining", "2144d16c", "devtest", "eng_Latn", 100, "0a1b2c3d")
+    line = signature(
+        Settings(nas_site="product", pooling="mean"),
+        data,
+        ModelFacts("bfloat16", "auto", "9f8e7d6c"),
+    )
+    start = (
+        "|data:mteb/FloresBitextMining@2144d16c|split:devtest|n:100|pivot:eng_Latn|nas:product>0"
+        "|nav:abs(product)|pool:mean|sim:cosine64|data_hash:0a1b2c3d|dtype:bfloat16|batch:auto"
+        "|model:9f8e7d6c|torch:"
+    )
+    assert line.startswith("neuronxa:") and start in line
+    assert [part.split(":")[0] for part in line.split("|")][-3:] == [
+        "torch",
+        "transformers",
+        "lm_eval",
+    ]
