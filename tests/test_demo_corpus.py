@@ -205,7 +205,7 @@ def test_tokenizer_encodes_what_the_phrasebook_does_not_have(tokenizer: Tokenize
 
 def test_exposure_is_known_unequal_and_complete() -> None:
     exposure = json.loads((MODEL_DIR / "exposure.json").read_text(encoding="utf-8"))
-    pairs, recipe = exposure["pairs_seen"], exposure["recipe"]
+    pairs, recipe = exposure["exposure"], exposure["recipe"]
     assert set(pairs) == set(TARGETS)
     counts = list(pairs.values())
     assert counts == sorted(counts, reverse=True)

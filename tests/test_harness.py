@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
@@ -237,15 +238,21 @@ def test_a_model_without_feed_forward_layers(tasks: Path, tmp_path: Path) -> Non
 
 
 def test_activations_that_are_not_finite_name_layer_and_sentence(
-    tasks: Path, tmp_path: Path
+    model_folder: Path, text: Path, tmp_path: Path
 ) -> None:
+    poisoned = shutil.copytree(text, tmp_path / "text")
+    (poisoned / "far.txt").write_text(
+        "\n".join([*lines(text, "far")[:3], "ba % ku", *lines(text, "far")[4:]]), encoding="utf-8"
+    )
+    make_tasks(poisoned, "made_up", "piv", tmp_path / "tasks")
     model = tiny_llama()
     with torch.no_grad():
-        model.model.layers[1].mlp.up_proj.weight[3] = float("inf")
-    model.save_pretrained(tmp_path)
-    byte_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(NeuronXAError, match="layer 1 is NaN or infinite for the sentence '"):
-        evaluate(tmp_path, tasks)
+        model.get_input_embeddings().weight[byte_tokenizer()("%")["input_ids"][-1]] = float("inf")
+    shutil.copytree(model_folder, tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
+    message = "neuron activation of layer 0 is NaN or infinite for the sentence '.*ba % ku'"
+    with pytest.raises(NeuronXAError, match=message):
+        evaluate(tmp_path / "model", tmp_path / "tasks")
 
 
 def test_encoder_decoder_models_are_read_at_the_encoder(

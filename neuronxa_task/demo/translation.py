@@ -1,0 +1,106 @@
+"""The demo's downstream task: which of eight sentences translates the English one?
+
+The tiny model was trained on ``<bos>sentence<fra_Latn>translation<eos>``. A language's mark is a
+special token, so the tokenizer splits there whatever follows, and the tokens of the prompt are a
+prefix of the tokens of prompt and translation, scored exactly as they were trained.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from neuronxa_task.demo.phrasebook import (
+    EVALUATION_SIZE,
+    FILLERS_PER_SLOT,
+    PIVOT,
+    Meaning,
+    evaluation_meanings,
+    render,
+)
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+CONTESTED_SLOTS = 3
+CHOICES_SEED = 8
+
+
+class Document(TypedDict):
+    """One multiple-choice question: ``choices[answer]`` translates the sentence in ``context``."""
+
+    context: str
+    choices: list[str]
+    answer: int
+
+
+def language_token(language: str) -> str:
+    """The special token that asks for a sentence in ``language``."""
+    return f"<{language}>"
+
+
+def prompt(sentence: str, language: str) -> str:
+    """The text after which the tiny model writes ``sentence`` in ``language``."""
+    return sentence + language_token(language)
+
+
+def distractors(meaning: Meaning, rng: random.Random) -> list[Meaning]:
+    """Seven wrong meanings in random order, with ``meaning`` the corners of a cube.
+
+    Three slots have two candidates each and the choices are their combinations, so that all three
+    must be understood. No corner stands out among the others: whoever cannot read the question is
+    right one time in eight, which would not hold for distractors scattered around the answer.
+    """
+    candidates: list[list[int]] = [[index] for index in meaning]
+    for slot in rng.sample(range(len(candidates)), CONTESTED_SLOTS):
+        candidates[slot].append(
+            rng.choice([i for i in range(FILLERS_PER_SLOT) if i != meaning[slot]])
+        )
+    wrong = [
+        corner
+        for corner in (Meaning(*corner) for corner in product(*candidates))
+        if corner != meaning
+    ]
+    rng.shuffle(wrong)
+    return wrong
+
+
+@cache
+def questions() -> tuple[tuple[tuple[Meaning, ...], int], ...]:
+    """The choices and the answer's index for each evaluation meaning, the same in all languages."""
+    rng = random.Random(CHOICES_SEED)
+    answers = [index % 2**CONTESTED_SLOTS for index in range(EVALUATION_SIZE)]
+    rng.shuffle(answers)
+    drawn = []
+    for meaning, answer in zip(evaluation_meanings(), answers, strict=True):
+        wrong = distractors(meaning, rng)
+        drawn.append(((*wrong[:answer], meaning, *wrong[answer:]), answer))
+    return tuple(drawn)
+
+
+def documents(language: str) -> list[Document]:
+    """The questions that ask for a translation from English into ``language``.
+
+    Raises:
+        ValueError: the phrasebook does not have this language.
+    """
+    return [
+        Document(
+            context=prompt(render(choices[answer], PIVOT), language),
+            choices=[render(choice, language) for choice in choices],
+            answer=answer,
+        )
+        for choices, answer in questions()
+    ]
+
+
+def load(language: str, **_: Any) -> DatasetDict:
+    """The task's ``custom_dataset``: one split, ``test``, of :func:`documents`.
+
+    The harness passes all of its ``--metadata`` here, so whatever else it holds is ignored.
+    """
+    from datasets import Dataset, DatasetDict
+
+    return DatasetDict(test=Dataset.from_list(documents(language)))
