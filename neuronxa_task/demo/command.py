@@ -65,10 +65,11 @@ def summary(results: dict[str, dict[str, Any]], seen: dict[str, int]) -> str:
         for score in ("nasca", "navca", "mexa")
     }
     accuracy = [float(results[f"phrasebook_translation_{code}"]["acc,none"]) for code in languages]
-    heading = f"{'language':<10}{'pairs seen':>12}{'NASCA':>8}{'NAVCA':>8}{'MEXA':>8}{'translation acc':>17}"
+    names = "".join(f"{score.upper():>8}" for score in columns)
+    heading = f"{'language':<10}{'pairs seen':>12}{names}{'translation acc':>17}"
     rows = [
         f"{code:<10}{seen[code]:>12,}"
-        + "".join(f"{column[place]:>8.3f}" for column in columns.values())
+        + "".join(f"{values[place]:>8.3f}" for values in columns.values())
         + f"{accuracy[place]:>17.3f}"
         for place, code in enumerate(languages)
     ]
