@@ -21,6 +21,7 @@ class Body:
         model: owner of the layers (`LlamaModel`, `T5Stack`, …); called without the head.
         layers: the L decoder layers (the encoder's, for encoder-decoder models).
         hidden_size: width H of the hidden states.
+        vocabulary: number of token ids.
         family: `model_type` of the configuration, for messages.
         mixed_precision: autocast dtype of the harness's `mixed_precision_dtype`, if given.
     """
@@ -28,13 +29,16 @@ class Body:
     model: nn.Module
     layers: nn.ModuleList
     hidden_size: int
+    vocabulary: int
     family: str
     mixed_precision: torch.dtype | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the inputs go."""
-        return next((p.device for p in self.model.parameters() if not p.is_meta), torch.device("cpu"))
+        return next(
+            (p.device for p in self.model.parameters() if not p.is_meta), torch.device("cpu")
+        )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.mixed_precision is None:
@@ -57,9 +61,10 @@ class Body:
 def find_body(model: nn.Module, *, mixed_precision: torch.dtype | None = None) -> Body:
     """Find the text layers of a Hugging Face model and the module that runs them.
 
-    The layers are the first `ModuleList` of the configured depth whose innermost `PreTrainedModel`
-    has the text configuration; so a vision tower of equal depth is never taken, and adapters and
-    multimodal wrappers are seen through. For encoder-decoder models it is the encoder's.
+    The layers are the largest `ModuleList` of the configured depth whose innermost
+    `PreTrainedModel` has the text configuration; so a vision tower of equal depth is never taken,
+    and adapters and multimodal wrappers are seen through. For encoder-decoder models it is the
+    encoder's.
 
     Raises:
         NeuronXAError: there is no such list, or an adapter changes the input itself.
@@ -69,27 +74,41 @@ def find_body(model: nn.Module, *, mixed_precision: torch.dtype | None = None) -
             "this PEFT adapter adds virtual tokens to the input (prompt learning), so a sentence's "
             "own neurons cannot be read with it; supported are adapters inside the layers, as LoRA"
         )
-    root = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if getattr(root.config, "is_encoder_decoder", False):
+    root: Any = model
+    if hasattr(root, "get_base_model"):
+        root = root.get_base_model()
+    config: Any = getattr(root, "config", None)
+    if getattr(config, "is_encoder_decoder", False):
         root = root.get_encoder()
-        config = root.config
-        depth = getattr(config, "encoder_layers", None) or config.num_hidden_layers
-        owner_config: type = type(config)
-    else:
-        config = root.config.get_text_config(decoder=True)
-        depth = config.num_hidden_layers
-        owner_config = type(config)
-    family = getattr(config, "model_type", type(config).__name__)
-
-    for name, module in root.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            owner = _innermost_model(root, name)
-            if isinstance(owner.config, owner_config):
-                return Body(owner, module, config.hidden_size, family, mixed_precision)
-    raise NeuronXAError(
-        f"{family}: no list of {depth} text layers found in {type(model).__name__}; expected a "
-        "ModuleList as in the Hugging Face models (see `neuronxa_task.ffn.find_body`)"
-    )
+        config = getattr(root, "config", config)  # FSMT's encoder has none of its own
+        config = getattr(config, "text_config", config)
+    elif hasattr(config, "get_text_config"):
+        config = config.get_text_config(decoder=True)
+    family = getattr(config, "model_type", type(model).__name__)
+    depth = getattr(config, "encoder_layers", None) or getattr(config, "num_hidden_layers", None)
+    width = getattr(config, "hidden_size", None)
+    vocabulary = getattr(config, "vocab_size", None)
+    if config is None or depth is None or width is None or vocabulary is None:
+        raise NeuronXAError(
+            f"{family}: the configuration of {type(model).__name__} describes no text layers; "
+            "looked for num_hidden_layers, hidden_size and vocab_size, as Hugging Face language "
+            "models have them"
+        )
+    lists = [
+        (owner, module)
+        for name, module in root.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == depth
+        if isinstance(
+            getattr(owner := _innermost_model(root, name), "config", config), type(config)
+        )
+    ]
+    if not lists:
+        raise NeuronXAError(
+            f"{family}: no list of {depth} text layers found in {type(model).__name__}; looked for "
+            "a ModuleList of as many layers as the configuration says, as in LLaMA or T5"
+        )
+    owner, layers = max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
+    return Body(owner, layers, width, vocabulary, family, mixed_precision)
 
 
 def _innermost_model(root: nn.Module, name: str) -> nn.Module:

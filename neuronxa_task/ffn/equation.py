@@ -47,10 +47,17 @@ GLANCE = 64
 
 @dataclass(frozen=True)
 class Candidate:
-    """A linear map whose input satisfies the equation, and the source of its gate activation."""
+    """A linear map whose input satisfies the equation.
+
+    Attributes:
+        down: the map, and its input, the product.
+        gate: source of the gate activation; `None` if that is the product.
+        activation: the gate activation, `[rows, F]`.
+    """
 
     down: Record
     gate: Gate | None
+    activation: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,73 +84,89 @@ def candidates(records: Sequence[Record], hidden_size: int) -> list[Candidate]:
     ]
     for ways in (_through_modules, _through_functions):
         found = [
-            Candidate(down, way)
+            candidate
             for down in downs
-            for way in _first(ways, down, [r for r in records if r.module is not down.module])
+            for candidate in _first(ways, down, [r for r in records if r.module is not down.module])
         ]
         if found:
             return _outermost(found)
     return []
 
 
-_Ways = Callable[[Tensor, torch.dtype, Sequence[Record]], "Iterator[Gate | None]"]
+@dataclass(frozen=True)
+class _Way:
+    """How a product comes about: its gate activation, and whether that is all of it."""
+
+    gate: Gate
+    activation: Tensor
+    is_gated: bool
 
 
-def _first(ways: _Ways, down: Record, others: Sequence[Record]) -> Iterator[Gate | None]:
+_Ways = Callable[[Tensor, torch.dtype, Sequence[Record]], "Iterator[_Way]"]
+
+
+def _first(ways: _Ways, down: Record, others: Sequence[Record]) -> Iterator[Candidate]:
     for product in _products(down, others):
         for way in ways(product, down.precision, others):
-            yield way
+            is_product = not way.is_gated and product is down.input
+            yield Candidate(down, None if is_product else way.gate, way.activation)
             return
 
 
 def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
-    """What enters D, or else what enters the norm in front of D (as in BitNet)."""
+    """What enters D, or else what enters the norm in front of D (as in BitNet and Kosmos-2)."""
     assert down.input is not None
     yield down.input
     for other in others:
-        is_plain = widths(other.module) is None and not is_activation(other.module)
         if (
-            is_plain
+            widths(other.module) is None
+            and not is_activation(other.module)
             and other.input is not None
             and other.input.shape == other.output.shape
-            and _agree(down.input, other.output, down.precision)
+            and same_values(down.input, other.output, down.precision)
         ):
             yield other.input
 
 
 def _through_modules(
     product: Tensor, precision: torch.dtype, others: Sequence[Record]
-) -> Iterator[Gate | None]:
+) -> Iterator[_Way]:
     activations = [
         record
         for record in others
         if is_activation(record.module) and record.output.shape == product.shape
     ]
     for activation in activations:
-        if _agree(product, activation.output, precision):
-            yield None
+        if same_values(product, activation.output, precision):
+            yield _Way(Gate(activation.module, PARTS["all"]), activation.output, is_gated=False)
     linears = _linears(product, others)
     for activation in activations:
-        if any(_agree(product, activation.output * y.values, precision) for y in linears):
-            yield Gate(activation.module, PARTS["all"])
+        output = activation.output.to(product.device)
+        # relu(y)·y is a squared relu, whose gate activation is the whole.
+        if any(
+            same_values(product, output * y.values, precision)
+            for y in linears
+            if activation.input is None or not same_values(activation.input, y.values, precision)
+        ):
+            yield _Way(Gate(activation.module, PARTS["all"]), output, is_gated=True)
 
 
 def _through_functions(
     product: Tensor, precision: torch.dtype, others: Sequence[Record]
-) -> Iterator[Gate | None]:
+) -> Iterator[_Way]:
     linears = _linears(product, others)
     # gelu and its tanh form agree within half precision: the nearest of all is meant.
-    nearest: tuple[float, Gate | None] | None = None
+    nearest: tuple[float, _Way] | None = None
     for y in linears:
         for function in FUNCTIONS.values():
             activated = function(y.values)
-            for other in (None, *linears):
+            for other in (None, *(linear for linear in linears if linear is not y)):
                 expected = activated if other is None else activated * other.values
-                if _agree(product, expected, precision):
+                if same_values(product, expected, precision):
                     error = float((product - expected).abs().sum())
                     if nearest is None or error < nearest[0]:
                         gate = Gate(y.record.module, _of_part(y.part, function))
-                        nearest = (error, None if other is None else gate)
+                        nearest = error, _Way(gate, activated, is_gated=other is not None)
     if nearest is not None:
         yield nearest[1]
 
@@ -164,7 +187,7 @@ def _of_part(part: str, function: Callable[[Tensor], Tensor]) -> Callable[[Tenso
     return lambda values: function(PARTS[part](values))
 
 
-def _agree(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+def same_values(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
     """Whether both are the same operations on the same values, but for rounding.
 
     Nearly all elements agree by themselves and the rest relative to the largest. The largest alone

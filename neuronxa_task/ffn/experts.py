@@ -26,7 +26,7 @@ def experts_of(body: Body, layer: int, records: LayerRecords) -> str | None:
             return f"{name}: {type(module).__name__}"
         if any(_is_stack(tuple(p.shape), body.hidden_size) for p in _own_weights(module)):
             return f"{name}: {type(module).__name__}, with stacked weights"
-    for record in records.modules.values():
+    for record in records.calls:
         width = widths(record.module)
         if width is not None and body.hidden_size in width and _is_partial(record.shape):
             return f"{record.name}: {type(record.module).__name__}, which saw some tokens only"

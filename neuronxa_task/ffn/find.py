@@ -1,8 +1,9 @@
-"""The feed-forward neurons of every layer: found in a probe, and read back before they are given."""
+"""The feed-forward neurons of every layer: found in a probe, and read back before they are used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -10,13 +11,14 @@ from torch import Tensor
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.capture import reading
-from neuronxa_task.ffn.equation import Candidate, candidates
+from neuronxa_task.ffn.equation import Candidate, candidates, same_values
 from neuronxa_task.ffn.experts import experts_of
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, probe, probe_input, run_quietly
 from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, Site
 
 ADAPTER = 0.5
-"""Bottleneck adapters satisfy the equation too, and are less than this share of the FFN's width."""
+"""Bottleneck adapters satisfy the equation too. They are narrower than the hidden state, and than
+this share of the FFN."""
 SAME_TOKEN = 0.5
 """Relative distance below which two readings are of one token; of different tokens it is near 1."""
 
@@ -38,12 +40,17 @@ def find_sites(body: Body, *, vocabulary: int | None = None) -> tuple[Site, ...]
     """
     ids = probe_input(body, vocabulary)
     records = probe(body, ids)
-    sites = tuple(_site(body, layer, of_layer) for layer, of_layer in enumerate(records))
-    _read_back(body, ids, sites, records)
+    found = [_candidate(body, layer, of_layer) for layer, of_layer in enumerate(records)]
+    sites = tuple(
+        Site(layer, of_layer.down.module, of_layer.gate, _width(of_layer), of_layer.down.name)
+        for layer, of_layer in enumerate(found)
+    )
+    _require_chain(body, records)
+    _read_back(body, ids, sites, found)
     return sites
 
 
-def _site(body: Body, layer: int, records: LayerRecords) -> Site:
+def _candidate(body: Body, layer: int, records: LayerRecords) -> Candidate:
     if records.runs != 1:
         raise NeuronXAError(
             f"{body.family}: layer {layer} runs {records.runs} times in one forward pass, so its "
@@ -55,12 +62,24 @@ def _site(body: Body, layer: int, records: LayerRecords) -> Site:
             f"{body.family}: layer {layer} routes tokens to experts ({experts}), which cannot be "
             f"scored yet; supported: {SUPPORTED}"
         )
-    found = _widest(candidates(list(records.modules.values()), body.hidden_size))
+    found = _without_adapters(candidates(records.calls, body.hidden_size), body.hidden_size)
+    if not found and records.output is not None and not records.output.isfinite().all():
+        raise NeuronXAError(
+            f"{body.family}: layer {layer} gives NaN or infinite values for {PROBE_SHAPE[0]} "
+            "sentences of random tokens; try another dtype (bfloat16 or float32 instead of float16)"
+        )
     if not found:
         raise NeuronXAError(
             f"{body.family}: layer {layer} ({type(body.layers[layer]).__name__}) has no "
             f"feed-forward neurons to read; looked for {LOOKED_FOR.format(hidden=body.hidden_size)}"
             f"; supported: {SUPPORTED}"
+        )
+    name = found[0].down.name
+    calls = sum(record.module is found[0].down.module for record in records.calls)
+    if calls > 1:
+        raise NeuronXAError(
+            f"{body.family}: layer {layer} runs its output projection {name} {calls} times in one "
+            f"forward pass, so its neurons have no single state; supported: {SUPPORTED}"
         )
     if len(found) > 1:
         raise NeuronXAError(
@@ -68,16 +87,7 @@ def _site(body: Body, layer: int, records: LayerRecords) -> Site:
             f"({', '.join(candidate.down.name for candidate in found)}), so its neurons are "
             f"ambiguous; supported: {SUPPORTED}"
         )
-    (candidate,) = found
-    if candidate.down.calls != 1:
-        raise NeuronXAError(
-            f"{body.family}: layer {layer} runs its output projection {candidate.down.name} "
-            f"{candidate.down.calls} times in one forward pass, so its neurons have no single "
-            f"state; supported: {SUPPORTED}"
-        )
-    return Site(
-        layer, candidate.down.module, candidate.gate, _width(candidate), candidate.down.name
-    )
+    return found[0]
 
 
 def _width(candidate: Candidate) -> int:
@@ -85,9 +95,30 @@ def _width(candidate: Candidate) -> int:
     return candidate.down.input.shape[-1]
 
 
-def _widest(found: Sequence[Candidate]) -> list[Candidate]:
-    limit = ADAPTER * max(map(_width, found), default=0)
+def _without_adapters(found: Sequence[Candidate], hidden_size: int) -> list[Candidate]:
+    limit = min(hidden_size, ADAPTER * max(map(_width, found), default=0))
     return [candidate for candidate in found if _width(candidate) >= limit]
+
+
+def _require_chain(body: Body, records: Sequence[LayerRecords]) -> None:
+    """Each layer starts where the one before ended, or the hidden states are not read there."""
+    for layer, (before, after) in enumerate(pairwise(records), start=1):
+        if (
+            before.output is None
+            or after.input is None
+            # RWKV halves the hidden state between some layers.
+            or not same_values(_direction(before.output), _direction(after.input), torch.float16)
+        ):
+            raise NeuronXAError(
+                f"{body.family}: layer {layer} ({type(body.layers[layer]).__name__}) does not "
+                f"start from what layer {layer - 1} gives, so a part of the model lies outside of "
+                f"its layers; supported: {SUPPORTED}"
+            )
+
+
+def _direction(rows: Tensor) -> Tensor:
+    direction: Tensor = rows / rows.norm()
+    return direction
 
 
 # ---------------------------------------------------------------- reading back
@@ -110,21 +141,24 @@ def _sentences_turned(values: Tensor) -> Tensor:
     return values.flip(0).flatten(0, 1).to(torch.float32, copy=True)
 
 
-def _read_back(
-    body: Body, ids: Tensor, sites: Sequence[Site], records: Sequence[LayerRecords]
-) -> None:
+def _read_back(body: Body, ids: Tensor, sites: Sequence[Site], found: Sequence[Candidate]) -> None:
     reader = _Reader()
     with reading(body, sites, reader):
-        run_quietly(body, ids.flip(0))
-    for site in sites:
-        of_layer = records[site.layer].modules
-        product = of_layer[id(site.down_projection)].input
+        last = run_quietly(body, ids.flip(0))
+    if last.shape != (*PROBE_SHAPE, body.hidden_size):
+        raise NeuronXAError(
+            f"{body.family}: {type(body.model).__name__} gives a last hidden state of shape "
+            f"{list(last.shape)}; expected {[*PROBE_SHAPE, body.hidden_size]}; supported: "
+            f"{SUPPORTED}"
+        )
+    for site, candidate in zip(sites, found, strict=True):
+        product = candidate.down.input
         assert product is not None
-        gate = product
-        if site.gate is not None:
-            gate = site.gate.function(of_layer[id(site.gate.module)].output)
         for what, read, expected in zip(
-            ("gate activation", "product"), reader.read[site.layer], (gate, product), strict=True
+            ("gate activation", "product"),
+            reader.read[site.layer],
+            (candidate.activation, product),
+            strict=True,
         ):
             if not _are_same_tokens(read, expected):
                 raise NeuronXAError(

@@ -1,4 +1,4 @@
-"""One forward pass over a few random tokens, and what went in and out of every module that counts."""
+"""One forward pass over a few random tokens: what went in and out of every module that counts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ PROBE_SHAPE = (2, 7)
 
 @dataclass
 class Record:
-    """What one module did within one layer.
+    """What one module did in one of its calls within one layer.
 
     Attributes:
         name: of the module, below the body.
         module: the module itself.
-        calls: how often it ran within the layer.
         shape: of its first input, without the features.
         input: a copy of its first input as `[rows, features]` float32, if that was a tensor.
         output: a copy of its output, likewise.
@@ -33,7 +32,6 @@ class Record:
 
     name: str
     module: nn.Module
-    calls: int
     shape: tuple[int, ...]
     input: Tensor | None
     output: Tensor
@@ -46,16 +44,20 @@ class LayerRecords:
 
     Attributes:
         runs: how often the layer ran.
-        modules: by the module's `id`.
+        input: a copy of the hidden state it was given, as `[rows, features]` float32.
+        output: a copy of the one it gave, likewise.
+        calls: of its modules, in order.
     """
 
     runs: int = 0
-    modules: dict[int, Record] = field(default_factory=dict)
+    input: Tensor | None = None
+    output: Tensor | None = None
+    calls: list[Record] = field(default_factory=list)
 
 
 def probe_input(body: Body, vocabulary: int | None = None) -> Tensor:
     """Random token ids, always the same ones."""
-    size = vocabulary or body.model.config.get_text_config(decoder=True).vocab_size  # type: ignore[union-attr, operator]
+    size = vocabulary or body.vocabulary
     ids = torch.randint(0, size, PROBE_SHAPE, generator=torch.Generator().manual_seed(0))
     return ids.to(body.device)
 
@@ -66,35 +68,38 @@ def probe(body: Body, ids: Tensor) -> list[LayerRecords]:
     running: list[LayerRecords] = []
 
     def enter(layer: LayerRecords) -> Callable[..., None]:
-        def hook(*_: object) -> None:
+        def hook(_: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
             layer.runs += 1
+            layer.input = _first_rows(inputs or named.get("hidden_states"))
             running.append(layer)
 
         return hook
 
-    def leave(*_: object) -> None:
-        running.pop()
+    def leave(_: nn.Module, __: object, output: object) -> None:
+        running.pop().output = _first_rows(output)
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
             if running and isinstance(output, Tensor) and output.is_floating_point():
-                of_layer = running[-1].modules
                 first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
-                of_layer[id(module)] = Record(
-                    name,
-                    module,
-                    of_layer[id(module)].calls + 1 if id(module) in of_layer else 1,
-                    tuple(output.shape[:-1] if first is None else first.shape[:-1]),
-                    None if first is None else _rows(first),
-                    _rows(output),
-                    _coarsest(output.dtype, output.dtype if first is None else first.dtype),
+                running[-1].calls.append(
+                    Record(
+                        name,
+                        module,
+                        tuple(output.shape[:-1] if first is None else first.shape[:-1]),
+                        None if first is None else _rows(first),
+                        _rows(output),
+                        _coarsest(output.dtype, output.dtype if first is None else first.dtype),
+                    )
                 )
 
         return hook
 
     with ExitStack() as hooks:
         for layer, of_layer in zip(body.layers, records, strict=True):
-            hooks.callback(layer.register_forward_pre_hook(enter(of_layer)).remove)
+            hooks.callback(
+                layer.register_forward_pre_hook(enter(of_layer), with_kwargs=True).remove
+            )
         for name, module in body.model.named_modules():
             if widths(module) or next(module.children(), None) is None:
                 hooks.callback(module.register_forward_hook(keep(name)).remove)
@@ -104,14 +109,20 @@ def probe(body: Body, ids: Tensor) -> list[LayerRecords]:
     return records
 
 
-def run_quietly(body: Body, ids: Tensor) -> None:
-    """Run the body as in evaluation, and leave its mode and the random state as they were."""
+def run_quietly(body: Body, ids: Tensor) -> Tensor:
+    """Run the body as in evaluation, and leave its mode and the random state as they were.
+
+    Returns:
+        The last hidden state.
+    """
     with _evaluation(body.model), torch.random.fork_rng(devices=_cuda_devices(body.model)):
         try:
-            body(ids, torch.ones_like(ids))
+            return body(ids, torch.ones_like(ids))
         except (NeuronXAError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # the forward pass is the model's own code and may raise anything
+        except (
+            Exception
+        ) as error:  # the forward pass is the model's own code and may raise anything
             reason = " ".join(str(error).split())
             raise NeuronXAError(
                 f"{body.family}: {type(body.model).__name__} cannot run token ids of shape "
@@ -146,6 +157,11 @@ def _rows(tensor: Tensor) -> Tensor:
     return tensor.detach().reshape(-1, width).to(torch.float32, copy=True)
 
 
+def _first_rows(values: object) -> Tensor | None:
+    first = values[0] if isinstance(values, (tuple, list)) and values else values
+    return _rows(first) if isinstance(first, Tensor) else None
+
+
 # ---------------------------------------------------------------- kinds of modules
 
 
@@ -156,6 +172,8 @@ def is_activation(module: nn.Module) -> bool:
     classes = tuple(entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values())
     is_leaf = next(module.children(), None) is None
     named_so = re.search("gelu|silu|relu|activation", type(module).__name__, re.IGNORECASE)
+    if isinstance(module, nn.Identity):  # the activation "linear" to transformers, but also LoRA's
+        return False
     return isinstance(module, classes) or (is_leaf and named_so is not None)
 
 
