@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from neuronxa_task.alignment import Alignment
     from neuronxa_task.api import score
     from neuronxa_task.errors import NeuronXAError
+    from neuronxa_task.training import AlignmentCallback
 
-__all__ = ["Alignment", "NeuronXAError", "score"]
+__all__ = ["Alignment", "AlignmentCallback", "NeuronXAError", "score"]
 
 _HOME = {
     "Alignment": "neuronxa_task.alignment",
+    "AlignmentCallback": "neuronxa_task.training",
     "NeuronXAError": "neuronxa_task.errors",
     "score": "neuronxa_task.api",
 }
