@@ -35,5 +35,5 @@ def __getattr__(name: str) -> Any:
 
 
 # The `neuronxa` command answers --help at once; whatever it runs of the harness registers itself.
-if Path(sys.argv[0]).name != "neuronxa":
+if Path((sys.argv or [""])[0]).name != "neuronxa":
     import neuronxa_task.harness  # noqa: F401 -- importing it registers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -12,7 +12,7 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.settings import Pooling, Site, StateSettings
 from neuronxa_task.sharing import TokenCache
-from neuronxa_task.states import encode
+from neuronxa_task.states import SentenceStates, UnreadableSentenceError, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,38 +46,64 @@ def score(
         NeuronXAError: lists of unequal length or of fewer than two sentences, a model without
             feed-forward neurons, or activations that are not finite.
     """
-    if len(pivot) != len(target) or len(pivot) < 2:
-        raise NeuronXAError(
-            f"{len(pivot)} pivot and {len(target)} target sentences; expected two lists of equal "
-            "length, of 2 or more"
-        )
+    settings = StateSettings(nas_site=nas_site, nav_site=nav_site, pooling=pooling)
+    languages = {"target": target}
+    return score_languages(
+        model, tokenizer, pivot, languages, batch_size=batch_size, settings=settings
+    )["target"]
+
+
+def score_languages(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    pivot: Sequence[str],
+    targets: Mapping[str, Sequence[str]],
+    *,
+    batch_size: int = 32,
+    settings: StateSettings = StateSettings(),  # noqa: B008 -- frozen
+) -> dict[str, Alignment]:
+    """Score several languages against one pivot, each distinct sentence encoded once.
+
+    Args and errors are those of `score`; `targets` and the answer are by language.
+    """
     from lm_eval.models.utils import resolve_max_length
 
-    settings = StateSettings(nas_site=nas_site, nav_site=nav_site, pooling=pooling)
+    for language, sentences in targets.items():
+        if len(pivot) != len(sentences) or len(pivot) < 2:
+            raise NeuronXAError(
+                f"{len(pivot)} pivot and {len(sentences)} {language} sentences; expected lists of "
+                "equal length, of 2 or more"
+            )
     tokens = TokenCache(
         lambda text: tokenizer(text)["input_ids"], resolve_max_length(model.config, tokenizer)
     )
-    sentences = sorted({tokens[text] for text in (*pivot, *target)})
+    texts = {tokens[text]: text for side in (pivot, *targets.values()) for text in side}
+    distinct = sorted(texts)
+    row = {ids: place for place, ids in enumerate(distinct)}
     tokens.warn_of_truncation()
-    row = {sentence: place for place, sentence in enumerate(sentences)}
-    was_training = model.training
-    model.eval()
+    body = find_body(model)
     try:
-        body = find_body(model)
         states = encode(
             body,
             find_sites(body),
-            sentences,
+            distinct,
             batch_size=batch_size,
             settings=settings,
             pad_id=tokenizer.pad_token_id or 0,
         )
-    finally:
-        model.train(was_training)
-    pivot_states = states[[row[tokens[text]] for text in pivot]]
-    target_states = states[[row[tokens[text]] for text in target]]
-    return Alignment(
-        nas=retrieval(pivot_states.nas, target_states.nas),
-        nav=retrieval(pivot_states.nav, target_states.nav),
-        emb=retrieval(pivot_states.emb, target_states.emb),
-    )
+    except UnreadableSentenceError as error:
+        raise error.in_text(texts[distinct[error.sentence]]) from None
+
+    def states_of(side: Sequence[str]) -> SentenceStates:
+        return states[[row[tokens[text]] for text in side]]
+
+    of_pivot = states_of(pivot)
+    return {
+        language: Alignment(
+            nas=retrieval(of_pivot.nas, found.nas),
+            nav=retrieval(of_pivot.nav, found.nav),
+            emb=retrieval(of_pivot.emb, found.emb),
+        )
+        for language, sentences in targets.items()
+        for found in [states_of(sentences)]
+    }

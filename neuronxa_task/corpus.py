@@ -16,9 +16,11 @@ from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+DATA_SET_SUFFIXES = (*TABLE_SUFFIXES, ".arrow", ".json", ".gz", ".zst")
+NOT_TEXT = (*DATA_SET_SUFFIXES, ".zip", ".xz", ".bz2", ".md", ".py", ".yaml", ".yml", ".pdf")
 PACKAGED = "neuronxa_task/"
 """Prefix of the data that comes with this package."""
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def _load_dataset(
     folder = Path(dataset).expanduser()
     cache = _cache_of_local_folder(folder) if folder.is_dir() else None
     try:
-        splits = datasets.load_dataset(dataset, configuration, revision=revision, cache_dir=cache)
+        splits = datasets.load_dataset(
+            str(folder) if cache else dataset, configuration, revision=revision, cache_dir=cache
+        )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = " ".join(str(error).split())
         raise NeuronXAError(
@@ -191,11 +195,12 @@ def _columns_by_language(columns: tuple[str, ...], configuration: str | None) ->
 
 
 def text_files(folder: Path, split: str) -> dict[str, Path]:
-    """One text file per language, by language; empty if the folder holds none.
+    """One text file per language, by language; empty if the folder holds no such text.
 
     A file's language is its name before the first dot. Files of FLORES' layout
     (`devtest/eng_Latn.devtest`) are found from the folder above the split, too. Of several file
-    endings the most frequent one is the corpus, so that notes beside it do not count.
+    endings the most frequent one is the corpus, so that notes beside it do not count; a single
+    file beside a data set's own is a note, too.
     """
     for candidate in (folder / split, folder):
         if not candidate.is_dir():
@@ -203,18 +208,12 @@ def text_files(folder: Path, split: str) -> dict[str, Path]:
         endings: dict[str, dict[str, Path]] = {}
         for path in sorted(candidate.iterdir()):
             language, _, ending = path.name.partition(".")
-            known_format = path.suffix in (
-                *TABLE_SUFFIXES,
-                ".json",
-                ".md",
-                ".py",
-                ".yaml",
-                ".arrow",
-            )
-            if path.is_file() and language and not known_format:
+            if path.is_file() and language and ending and path.suffix not in NOT_TEXT:
                 endings.setdefault(ending, {})[language] = path
-        if endings:
-            return max(endings.values(), key=len)
+        found = max(endings.values(), key=len, default={})
+        beside_a_data_set = any(path.suffix in DATA_SET_SUFFIXES for path in candidate.iterdir())
+        if len(found) > 1 or (found and not beside_a_data_set):
+            return found
     return {}
 
 
@@ -264,5 +263,10 @@ def read_table(path: Path) -> Corpus:
         table = readers[path.suffix]()
     except (ValueError, OSError) as error:
         raise NeuronXAError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise NeuronXAError(
+            f"{path} has rows with more cells than its header, so the columns are not certain; "
+            "expected one column per language, named in the first line"
+        )
     columns = tuple(str(column) for column in table.columns)
     return Corpus(path.name, "local", "all", columns, lambda language: table[language].tolist())

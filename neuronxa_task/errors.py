@@ -27,7 +27,7 @@ def _is_harness_command() -> bool:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name == "lm_eval.__main__":
         return True
-    return Path(sys.argv[0]).name in {"lm_eval", "lm-eval"}
+    return Path((sys.argv or [""])[0]).name in {"lm_eval", "lm-eval"}
 
 
 def show_errors_as_one_line() -> None:

@@ -10,15 +10,13 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_metric
 from lm_eval.api.task import ALL_OUTPUT_TYPES
 
-from neuronxa_task.alignment import SCORE_OF
 from neuronxa_task.errors import show_errors_as_one_line
+from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
     from neuronxa_task.scoring import PairAlignment
-
-REQUEST_TYPE = "neuron_alignment"
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairAlignment]:
@@ -47,25 +45,30 @@ def _per_document(items: Any) -> Any:
     return items
 
 
-def model_arguments_of_the_run() -> frozenset[str]:
-    """Names of the `--model_args` of the evaluation that is now loading its tasks.
+METADATA_OF_OTHER_TASKS = frozenset({"max_seq_lengths"})
+"""What RULER and its kin read from `--metadata` in the same run."""
 
-    The harness merges model arguments into every task's metadata and keeps no record of which key
+
+def arguments_of_models() -> frozenset[str]:
+    """Keys of a task's metadata that are no settings: what models and other tasks are given.
+
+    The harness merges `--model_args` into every task's metadata and keeps no record of which key
     came from where, so a mistyped setting could not be told from `attn_implementation=...`. The
-    call in progress knows: its frame is looked up.
+    evaluation in progress knows: its frame is looked up.
     """
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.utils import simple_parse_args_string
+
+    known = METADATA_OF_OTHER_TASKS | set(inspect.signature(HFLM.__init__).parameters)
     frame = inspect.currentframe()
     while frame is not None:
         module, function = frame.f_globals.get("__name__"), frame.f_code.co_name
         if (module, function) == ("lm_eval.evaluator", "simple_evaluate"):
             given = frame.f_locals.get("model_args")
-            if isinstance(given, str):
-                from lm_eval.utils import simple_parse_args_string
-
-                given = simple_parse_args_string(given)
-            return frozenset(given or ())
+            parsed = simple_parse_args_string(given) if isinstance(given, str) else given
+            return known | frozenset(parsed or ())
         frame = frame.f_back
-    return frozenset()
+    return known
 
 
 def __getattr__(name: str) -> Any:

@@ -61,14 +61,22 @@ def make_tasks(
         split=split,
         languages=targets,
         num_sentences=min(num_sentences, available),
-        command=f"neuronxa tasks {source} --name {name}",
+        command=" ".join(
+            [
+                *("neuronxa", "tasks", str(source), "--name", name, "--pivot", pivot),
+                *("--output", str(output), "--num-sentences", str(num_sentences)),
+                *(("--languages", ",".join(languages)) if languages else ()),
+            ]
+        ),
     )
     write_family(family, output)
     lines = [
         f"{source}: {available} sentence pairs of {pivot} and {len(targets)} languages; "
         f"the first {family.num_sentences} are scored"
     ]
-    for language, (_, sentences) in pairs.items():
+    columns = {language: sentences for language, (_, sentences) in pairs.items()}
+    columns[pivot] = next(iter(pairs.values()))[0]
+    for language, sentences in columns.items():
         scored = sentences[: family.num_sentences]
         if repeated := len(scored) - len(set(scored)):
             lines.append(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from neuronxa_task.alignment import (
-    SCORE_OF,
     best_other_target,
     cosine_similarity,
     finds_pivot,
@@ -21,16 +20,14 @@ from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.ranks import Ranks
-from neuronxa_task.settings import StateSettings
+from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, StateSettings
 from neuronxa_task.sharing import Sentence, SharedStates, TokenCache
 from neuronxa_task.signature import ModelFacts, model_facts, software
-from neuronxa_task.states import NonFiniteActivationError, SentenceStates, encode
+from neuronxa_task.states import SentenceStates, UnreadableSentenceError, encode
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
-
-REQUEST_TYPE = "neuron_alignment"
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,13 @@ class PairAlignment:
         bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
             where that half of weak alignment holds.
         data_hash: names the sentence pairs that competed.
+        token_hash: names their token ids.
         model: what of the model and the run can change the answer.
     """
 
     bits: dict[str, str]
     data_hash: str
+    token_hash: str
     model: ModelFacts
 
     def __str__(self) -> str:
@@ -80,15 +79,26 @@ def neuron_alignment(lm: HFLM, instances: Sequence[Instance]) -> list[PairAlignm
         NeuronXAError: the backend shows no activations, the model has no feed-forward neurons, an
             activation is not finite, or a task has a single sentence pair.
     """
-    if not isinstance(getattr(lm, "model", None), nn.Module) or not hasattr(lm, "tok_encode"):
-        raise NeuronXAError(
-            f"the backend {type(lm).__name__} does not show a model's activations; NeuronXA tasks "
-            "work with --model hf and the backends derived from it"
-        )
+    _require_readable(lm)
     ranks = Ranks.of(lm)
     pairs = language_pairs(instances, ranks)
     answers = _Scorer(lm, ranks).answers(pairs)
     return [answers[instance.task_name][instance.doc_id] for instance in instances]
+
+
+def _require_readable(lm: HFLM) -> None:
+    """The body of the model is called as it is: a backend that calls it otherwise is refused."""
+    from lm_eval.models.huggingface import HFLM
+
+    if isinstance(lm, HFLM) and isinstance(lm.model, nn.Module):
+        if type(lm)._model_call is HFLM._model_call:
+            return
+        reason = "changes how the model is called, which would not be seen in its neurons"
+    else:
+        reason = "does not show a model's activations"
+    raise NeuronXAError(
+        f"the backend {type(lm).__name__} {reason}; NeuronXA tasks work with --model hf"
+    )
 
 
 def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[LanguagePair]:
@@ -183,8 +193,8 @@ class _Scorer:
                     pad_id=self.lm.tokenizer.pad_token_id or 0,
                     progress=progress,
                 )
-            except NonFiniteActivationError as error:
-                raise error.in_sentence(self.lm.tok_decode(sentences[error.sentence])) from None
+            except UnreadableSentenceError as error:
+                raise error.in_text(self.lm.tok_decode(sentences[error.sentence])) from None
             except RuntimeError as error:
                 fixed = self.lm.batch_size != "auto"
                 if fixed or self.batch_size == 1 or not should_reduce_batch_size(error):
@@ -198,15 +208,15 @@ class _Scorer:
     # ------------------------------------------------------------ states to answers
 
     def _answer(self, pair: LanguagePair, shared: SharedStates) -> dict[int, PairAlignment]:
-        halves = self._halves(pair, shared)
-        found = data_hash(pair.pivot, pair.target)
+        halves = {name: half.T.tolist() for name, half in self._halves(pair, shared).items()}
+        hashes = data_hash(pair.pivot, pair.target), self._token_hash(pair)
         answers = {
             pair.documents[k]: PairAlignment(
                 {
-                    name: "".join(str(int(bit)) for bit in half[:, place])
+                    name: "".join("01"[aligned] for aligned in half[place])
                     for name, half in halves.items()
                 },
-                found,
+                *hashes,
                 self.facts,
             )
             for place, k in enumerate(pair.own)
@@ -215,18 +225,26 @@ class _Scorer:
             return answers
         return {k: answer for part in self.ranks.gather(answers) for k, answer in part.items()}
 
+    def _token_hash(self, pair: LanguagePair) -> str:
+        texts = (pair.pivot, pair.target)
+        return data_hash(*([str(self.tokens[text]) for text in side] for side in texts))
+
     def _halves(self, pair: LanguagePair, shared: SharedStates) -> dict[str, Tensor]:
         """`nas_from_pivot`, … `emb_to_pivot`, each `[layers, own pairs]` bool."""
-        layers = {"nas": len(self.sites), "nav": len(self.sites), "emb": len(self.body.layers) + 1}
-        n, own = len(pair.pivot), torch.tensor(pair.own, dtype=torch.long)
-        similarities = self._similarities(pair, shared) if pair.own else iter(())
+        sizes = [len(self.sites), len(self.sites), len(self.body.layers) + 1]
+        own = torch.tensor(pair.own, dtype=torch.long)
+        others = torch.full((sum(sizes), len(pair.pivot)), -torch.inf, dtype=torch.float64)
         own_similarities, to_pivot = [], []
-        others = torch.full((sum(layers.values()), n), -torch.inf, dtype=torch.float64)
-        for index, similarity in enumerate(similarities):
-            column = own.to(similarity.device)
-            own_similarities.append(own_similarity(similarity, column).cpu())
-            to_pivot.append(finds_pivot(similarity, column).cpu())
-            others[index] = best_other_target(similarity, column).cpu()
+        failure = None
+        try:
+            for index, similarity in enumerate(self._similarities(pair, shared)):
+                column = own.to(similarity.device)
+                own_similarities.append(own_similarity(similarity, column).cpu())
+                to_pivot.append(finds_pivot(similarity, column).cpu())
+                others[index] = best_other_target(similarity, column).cpu()
+        except NeuronXAError as error:
+            failure = error
+        self._fail_together(failure)
         others = self.ranks.maximum(others)
         if not pair.own:
             return {}
@@ -234,15 +252,22 @@ class _Scorer:
         # Equal sentences tie wherever they are computed, which rounding on two ranks could hide.
         from_pivot &= ~_repeated([self.tokens[text] for text in pair.target])[own]
         found = torch.stack(to_pivot) & ~_repeated([self.tokens[text] for text in pair.pivot])[own]
-        sizes = list(layers.values())
         return {
             f"{name}_{direction}": half
             for direction, stacked in (("from_pivot", from_pivot), ("to_pivot", found))
             for name, half in zip(SCORE_OF, torch.split(stacked, sizes), strict=True)
         }
 
+    def _fail_together(self, failure: NeuronXAError | None) -> None:
+        """Raise on every process what one of them met, so that none waits for it."""
+        for message in self.ranks.gather(None if failure is None else str(failure)):
+            if message is not None:
+                raise failure or NeuronXAError(message)
+
     def _similarities(self, pair: LanguagePair, shared: SharedStates) -> Iterator[Tensor]:
         """`[n, own pairs]` for every layer of the neuron states, the values, the hidden states."""
+        if not pair.own:
+            return
         states, row = shared.of(self._sentences(pair))
         pivot = [row[pair.settings, self.tokens[text]] for text in pair.pivot]
         target = [row[pair.settings, self.tokens[pair.target[k]]] for k in pair.own]
@@ -269,7 +294,8 @@ class _Scorer:
 
         facts = {**asdict(pair.settings), **asdict(self.facts), **software()}
         share = [self.ranks.rank, self.ranks.size]
-        request = [facts, pair.documents, pair.pivot, pair.target, share]
+        texts = [pair.pivot, pair.target, self._token_hash(pair)]
+        request = [facts, pair.documents, *texts, share]
         return str(hash_args(REQUEST_TYPE, request))
 
 

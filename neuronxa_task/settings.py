@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from neuronxa_task.errors import NeuronXAError, one_of
+
+REQUEST_TYPE = "neuron_alignment"
+SCORE_OF = {"nas": "nasca", "nav": "navca", "emb": "mexa"}
+"""Representation (neuron state, neuron value, embedding) to the score made of it."""
 
 Site = Literal["gate", "product"]
 Pooling = Literal["position", "mean", "last"]
@@ -68,19 +72,19 @@ class Settings(StateSettings):
 
     @classmethod
     def from_metadata(
-        cls, metadata: Mapping[str, Any], *, also_allowed: frozenset[str]
+        cls, metadata: Mapping[str, Any], *, also_allowed: Callable[[], frozenset[str]]
     ) -> Settings:
         """Read the settings out of a task's metadata.
 
         Args:
             metadata: the harness's merge of YAML metadata, `--model_args` and `--metadata`.
-            also_allowed: keys of `metadata` that belong to somebody else (model arguments).
+            also_allowed: gives the keys that belong to somebody else, when there are any.
 
         Raises:
             NeuronXAError: a key is unknown, or a value impossible.
         """
-        unknown = [key for key in metadata if key not in SETTINGS and key not in also_allowed]
-        if unknown:
+        others = [key for key in metadata if key not in SETTINGS]
+        if others and (unknown := [key for key in others if key not in also_allowed()]):
             raise NeuronXAError(
                 f"unknown metadata key {one_of(map(repr, unknown))}; expected: {one_of(SETTINGS)}"
             )

@@ -7,7 +7,7 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from neuronxa_task.settings import StateSettings
 
@@ -22,9 +22,9 @@ class ModelFacts:
     """What of the model and the run can change a score.
 
     Attributes:
-        dtype: of the parameters, with the autocast dtype behind a `+` if there is one.
+        dtype: of the parameters; behind a `+` autocast's and the quantization method, if any.
         batch: batch size as asked for.
-        model: hub commit, or fingerprint of the weights.
+        model: fingerprint of the weights, behind the hub commit they were loaded from, if any.
     """
 
     dtype: str
@@ -43,6 +43,8 @@ class DataFacts:
         pivot: pivot language.
         pairs: sentence pairs that were scored.
         data_hash: eight hex digits of those pairs.
+        token_hash: eight hex digits of their token ids: the tokenizer, its special tokens, and
+            where long sentences were cut.
     """
 
     name: str
@@ -51,6 +53,7 @@ class DataFacts:
     pivot: str
     pairs: int
     data_hash: str
+    token_hash: str
 
 
 def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
@@ -69,6 +72,7 @@ def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> st
         "pool": settings.pooling,
         "sim": "cosine64",
         "data_hash": data.data_hash,
+        "token_hash": data.token_hash,
         "dtype": model.dtype,
         "batch": model.batch,
         "model": model.model,
@@ -87,27 +91,33 @@ def software() -> dict[str, str]:
 
 def model_facts(lm: HFLM) -> ModelFacts:
     """The facts of the harness's model `lm`."""
-    dtype = str(getattr(lm.model, "dtype", "unknown")).removeprefix("torch.")
-    if (mixed := getattr(lm, "mixed_precision_dtype", None)) is not None:
-        dtype += f"+{str(mixed).removeprefix('torch.')}"
-    return ModelFacts(dtype, str(lm.batch_size), model_identity(lm.model))
+    quantization = getattr(getattr(lm.model, "config", None), "quantization_config", None)
+    if not isinstance(quantization, dict):
+        quantization = quantization.to_dict() if quantization is not None else {}
+    kinds = (
+        getattr(lm.model, "dtype", "unknown"),
+        getattr(lm, "mixed_precision_dtype", None),
+        quantization.get("quant_method"),
+    )
+    names = [getattr(kind, "value", str(kind)).removeprefix("torch.") for kind in kinds if kind]
+    return ModelFacts("+".join(names), str(lm.batch_size), model_identity(lm.model))
 
 
 def model_identity(model: nn.Module) -> str:
-    """The hub commit the model was loaded from, or eight hex digits of its weights.
+    """Eight hex digits of the weights, behind the hub commit they were loaded from, if any.
 
-    The fingerprint covers every parameter's name and shape and 64 evenly spaced values of each,
-    so it costs milliseconds and changes with any training step; parameters that are not in memory
-    (offloaded to disk) count by name and shape.
+    The fingerprint covers the name and shape of every parameter and buffer and 64 evenly spaced
+    values of each, so it costs milliseconds and changes with any training step, adapter or
+    quantization; weights that are not in memory (offloaded to disk) count by name and shape.
     """
-    commit = getattr(getattr(model, "config", None), "_commit_hash", None)
-    if commit and not hasattr(model, "peft_config"):
-        return str(commit)
     digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name}{list(parameter.shape)}".encode())
-        if not parameter.is_meta:
-            values = parameter.detach().flatten()
+    for name, weight in model.state_dict().items():
+        if not isinstance(weight, Tensor):
+            continue
+        digest.update(f"{name}{list(weight.shape)}".encode())
+        if not weight.is_meta:
+            values = weight.detach().flatten()
             sample = values[:: max(1, values.numel() // SAMPLED_VALUES)][:SAMPLED_VALUES]
             digest.update(sample.float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:8]
+    commit = getattr(getattr(model, "config", None), "_commit_hash", None)
+    return f"{commit}+{digest.hexdigest()[:8]}" if commit else digest.hexdigest()[:8]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Site, reading
+from neuronxa_task.ffn import Body, Site, evaluation, reading
 from neuronxa_task.settings import Pooling, StateSettings
 
 LONGEST_SENTENCE = 5792
@@ -113,21 +113,20 @@ def encode(
         progress: called with the number of sentences done after every batch.
 
     Raises:
-        NeuronXAError: a sentence without tokens or of more than 5,792, or an activation that is
-            not finite.
+        UnreadableSentenceError: a sentence without tokens or of more than 5,792, or an activation
+            that is not finite.
     """
     for index, ids in enumerate(sentences):
         if not 1 <= len(ids) <= LONGEST_SENTENCE:
-            raise NeuronXAError(
-                f"sentence {index + 1} has {len(ids)} tokens; expected 1 to {LONGEST_SENTENCE}"
-            )
+            limits = f"has {len(ids)} tokens; expected 1 to {LONGEST_SENTENCE}"
+            raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     states = SentenceStates([], [], [])
     pooler = _Pooler(settings, states, len(sentences))
     longest_first = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
-    with reading(body, sites, pooler):
+    with evaluation(body.model), reading(body, sites, pooler):
         for start in range(0, len(sentences), batch_size):
             rows = longest_first[start : start + batch_size]
-            batch, mask = _pad([sentences[row] for row in rows], pad_id, padding_side)
+            batch, mask = pad([sentences[row] for row in rows], pad_id, padding_side)
             pooler.start_batch(rows, mask)
             last = body(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
@@ -136,7 +135,8 @@ def encode(
     return states
 
 
-def _pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:
+def pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask of a batch, `[batch, tokens]` int64 each."""
     width = max(map(len, sentences))
     ids = torch.full((len(sentences), width), pad_id)
     mask = torch.zeros((len(sentences), width), dtype=torch.long)
@@ -152,28 +152,28 @@ def _require_finite(states: SentenceStates) -> None:
         for index, layer in enumerate(layers):
             finite = torch.isfinite(layer).all(dim=1)
             if not finite.all():
-                sentence = int((~finite).nonzero()[0])
-                raise NonFiniteActivationError(name, index, sentence)
+                raise UnreadableSentenceError(
+                    f"{name} of layer {index} is NaN or infinite for {{sentence}}, so no score can "
+                    "be computed; try another dtype (bfloat16 or float32 instead of float16)",
+                    int((~finite).nonzero()[0]),
+                )
 
 
-class NonFiniteActivationError(NeuronXAError):
-    """An activation is NaN or infinite, so that sentence has no vector.
+class UnreadableSentenceError(NeuronXAError):
+    """A sentence has no vector, so its pair has no score.
 
     Attributes:
-        sentence: index of the first such sentence.
+        sentence: its index among the sentences that were to be encoded.
     """
 
-    def __init__(self, what: str, layer: int, sentence: int, text: str | None = None) -> None:
-        self.what, self.layer, self.sentence = what, layer, sentence
-        named = f"sentence {sentence + 1}" if text is None else f"the sentence {text!r}"
-        super().__init__(
-            f"{what} of layer {layer} is NaN or infinite for {named}, so no score can be computed; "
-            "try another dtype (bfloat16 or float32 instead of float16)"
-        )
+    def __init__(self, message: str, sentence: int, name: str | None = None) -> None:
+        self.message, self.sentence = message, sentence
+        super().__init__(message.format(sentence=name or f"sentence {sentence + 1}"))
 
-    def in_sentence(self, text: str) -> NonFiniteActivationError:
+    def in_text(self, text: str) -> UnreadableSentenceError:
         """The same error, which shows the sentence."""
-        return NonFiniteActivationError(self.what, self.layer, self.sentence, text)
+        shown = text if len(text) <= 120 else f"{text[:120]}…"
+        return UnreadableSentenceError(self.message, self.sentence, f"the sentence {shown!r}")
 
 
 # ---------------------------------------------------------------- pooling

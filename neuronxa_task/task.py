@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -15,12 +16,14 @@ from lm_eval.config.task import TaskConfig
 from lm_eval.filters import build_filter_ensemble
 
 from neuronxa_task import corpus
-from neuronxa_task.alignment import SCORE_OF, Retrieval, layer_profile
+from neuronxa_task.alignment import Retrieval, layer_profile
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.harness import REQUEST_TYPE, model_arguments_of_the_run
+from neuronxa_task.harness import arguments_of_models
 from neuronxa_task.scoring import PairAlignment
-from neuronxa_task.settings import Settings, StateSettings
-from neuronxa_task.signature import DataFacts, ModelFacts, signature
+from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
+from neuronxa_task.signature import DataFacts, signature
+
+log = logging.getLogger(__name__)
 
 HARNESS_METADATA = frozenset({"version", "config_source"})
 Halves = tuple[str, str]
@@ -30,7 +33,9 @@ class NeuronXATask(Task):
     """Alignment of one language with the pivot, as a task of the harness.
 
     A task's YAML names the data (`dataset_path`, `dataset_name`, `test_split`, the revision in
-    `dataset_kwargs`), the language (`doc_to_target`), and the settings' defaults (`metadata`).
+    `dataset_kwargs`), the family's pivot (`doc_to_text`), the language (`doc_to_target`), and the
+    settings' defaults (`metadata`). If the user makes the language itself the pivot, the family's
+    pivot takes its place, so that a group still compares the pivot with every other language.
     Few-shot examples, chat templates and descriptions do not apply: a sentence is read alone.
     """
 
@@ -45,18 +50,23 @@ class NeuronXATask(Task):
         """
         options = dict(config or {})
         options.pop("class", None)
+        # Loggers read which metrics a task has from its configuration.
+        options["metric_list"] = [
+            {"metric": name, "aggregation": "mean", "higher_is_better": True}
+            for name in self.aggregation()
+        ]
         self._config = TaskConfig(**options)
         metadata = dict(self.config.metadata or {})
         self.VERSION = metadata.get("version", self.VERSION)
         defaults = {"split": self.config.test_split, "dataset": self.config.dataset_path}
         self.settings = Settings.from_metadata(
             {key: value for key, value in defaults.items() if value} | metadata,
-            also_allowed=HARNESS_METADATA | model_arguments_of_the_run(),
+            also_allowed=lambda: HARNESS_METADATA | arguments_of_models(),
         )
         self.config.metadata = metadata
         self._filters = [build_filter_ensemble("none", [["take_first", None]])]
         self._instances: list[Instance] = []
-        self._answered: tuple[str, ModelFacts] | None = None
+        self._answered: PairAlignment | None = None
         self.download()
 
     # ------------------------------------------------------------ documents
@@ -68,6 +78,10 @@ class NeuronXATask(Task):
             raise NeuronXAError(
                 f"task {self.config.task} names no language; expected `doc_to_target: <language>`"
             )
+        if language == self.settings.pivot and isinstance(self.config.doc_to_text, str):
+            language = self.config.doc_to_text
+            log.info("%s: the pivot's own task scores %s", self.config.task, language)
+        self.config.metadata["target"] = language
         own = self.settings.dataset == self.config.dataset_path
         self.corpus = corpus.load(
             str(self.settings.dataset),
@@ -152,7 +166,7 @@ class NeuronXATask(Task):
     ) -> dict[str, float | Halves]:
         """Share of layers at which the pair is aligned; for `…_max`, both halves by layer."""
         answer = results[0]
-        self._answered = (answer.data_hash, answer.model)
+        self._answered = answer
         metrics: dict[str, float | Halves] = {}
         for name, score in SCORE_OF.items():
             halves = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
@@ -189,14 +203,15 @@ class NeuronXATask(Task):
         return retrieval.best
 
     def _signature(self, pairs: int) -> str:
-        assert self._answered is not None
-        data_hash, model = self._answered
+        answer = self._answered
+        assert answer is not None
         data = DataFacts(
             self.corpus.name,
             self.corpus.revision,
             self.corpus.split,
             self.settings.pivot,
             pairs,
-            data_hash,
+            answer.data_hash,
+            answer.token_hash,
         )
-        return signature(self.settings, data, model)
+        return signature(self.settings, data, answer.model)

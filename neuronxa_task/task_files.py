@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neuronxa_task.alignment import SCORE_OF
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.settings import SCORE_OF
 
 METRICS = (*SCORE_OF.values(), *(f"{score}_max" for score in SCORE_OF.values()))
 HEADER = "# Written by `{command}`; change that, not this file.\n"
@@ -59,7 +59,16 @@ def write_family(family: TaskFamily, folder: Path) -> None:
         files[f"{family.task(language)}.yaml"] = _task(family, language, base)
     for name, languages in {family.name: family.languages, **family.groups}.items():
         files[f"{name}.yaml"] = group(name, [family.task(code) for code in languages], METRICS)
+    _remove_earlier(folder, base)
     write_files(files, folder, family.command)
+
+
+def _remove_earlier(folder: Path, base: str) -> None:
+    """Remove the tasks that an earlier call wrote over the same base: languages may have gone."""
+    for path in folder.glob("*.yaml"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if len(lines) > 1 and lines[0].startswith(HEADER[:12]) and lines[1] == f"include: {base}":
+            path.unlink()
 
 
 def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
@@ -90,6 +99,7 @@ def _base(family: TaskFamily) -> str:
         f"{revision}"
         f"test_split: {_quoted(family.split)}\n"
         "num_fewshot: 0\n"
+        f"doc_to_text: {_quoted(family.pivot)}\n"
         "metadata:\n"
         "  version: 1.0\n"
         f"  pivot: {_quoted(family.pivot)}\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
-from neuronxa_task.api import score
+from neuronxa_task.api import score_languages
 from neuronxa_task.errors import NeuronXAError
 
 
@@ -52,16 +52,13 @@ class AlignmentCallback(TrainerCallback):
         self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
     ) -> None:
         """Score every language with the model as it now is."""
-        by_language = {
-            language: score(
-                self._trainer.model,
-                self._trainer.processing_class,
-                self._pivot,
-                sentences,
-                batch_size=self._batch_size,
-            )
-            for language, sentences in self._targets.items()
-        }
+        by_language = score_languages(
+            self._trainer.model,
+            self._trainer.processing_class,
+            self._pivot,
+            self._targets,
+            batch_size=self._batch_size,
+        )
         found: dict[str, float] = {}
         for name in ("nasca", "navca", "mexa"):
             values = {

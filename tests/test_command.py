@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import hub
 import pytest
+import torch
 from conftest import byte_tokenizer, sentences, tiny_llama, translated
 from runs import LANGUAGES, CommandRun, command, layers_of, signature_of, write_text
 
@@ -146,6 +148,36 @@ def test_several_processes_score_as_one(
     assert run.code == 0, run.stderr
     assert run.results is not None and alone.results is not None
     same_scores(run.results, alone.results)
+    if "accelerate" not in launcher[1]:
+        assert passed(run) < passed(alone), "each process encodes its own share"
+
+
+def passed(run: CommandRun) -> int:
+    """Sentences that the first process passed through the model, from its progress bar."""
+    (total, *_) = re.findall(r"neuron_alignment requests:.*?/(\d+) \[", run.stderr)
+    return int(total)
+
+
+def test_what_one_process_meets_ends_all_of_them(
+    model_folder: Path, own_text: Path, tmp_path: Path
+) -> None:
+    model = tiny_llama()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[byte_tokenizer()("%")["input_ids"][-1]] = float("nan")
+    shutil.copytree(model_folder, tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
+    corpus = write_text(tmp_path / "corpus")
+    far = (corpus / "far.txt").read_text(encoding="utf-8").splitlines()
+    (corpus / "far.txt").write_text("\n".join([*far[:4], "5 %", *far[5:]]), encoding="utf-8")
+    make_tasks(corpus, "made_up", "piv", tmp_path / "tasks")
+    arguments = options(tmp_path / "model", "made_up", "--include_path", str(tmp_path / "tasks"))
+    run = command(tmp_path, *arguments, launcher=(*TORCHRUN, "2", *ONE_PROCESS))
+    assert run.code != 0
+    assert run.results is None
+    # The launcher may end the other process before it has said the same.
+    message = "neuronxa: error: neuron activation of layer 0 is NaN or infinite for the sentence"
+    assert f"{message} '5 %'" in run.stderr
+    assert "Connection closed" not in run.stderr, "the other process was left waiting"
 
 
 def test_fewer_documents_than_processes(model_folder: Path, own_text: Path, tmp_path: Path) -> None:

@@ -148,6 +148,23 @@ def test_text_that_cannot_be_scored(
         found.pairs(pivot, target, count)
 
 
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_rows_longer_than_the_header_are_refused(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / ("t.csv" if separator == "," else "t.tsv")
+    rows = [["eng", "fra"], ["hello", "bonjour", "note"], ["bye", "salut", "note"]]
+    path.write_text("".join(separator.join(row) + "\n" for row in rows))
+    with pytest.raises(NeuronXAError, match="more cells than its header"):
+        corpus.load(str(path), None, "all", None)
+
+
+def test_a_licence_beside_a_data_set_is_no_text(tmp_path: Path) -> None:
+    path = as_data_set(tmp_path)
+    (path / "LICENSE").write_text("free")
+    (path / "notes.txt").write_text("about this text")
+    found = corpus.load(str(path), None, "devtest", None)
+    assert set(found.languages) == set(TEXT)
+
+
 def test_numbers_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"eng_Latn": ["a", "b"], "id": [1, 2]}).to_parquet(path)

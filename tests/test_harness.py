@@ -16,7 +16,7 @@ from lm_eval.api.task import ALL_OUTPUT_TYPES
 from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of, write_text
 from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForConditionalGeneration
 
-from neuronxa_task import score, scoring
+from neuronxa_task import score, scoring, sharing
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
 
@@ -191,6 +191,52 @@ def test_another_pivot_and_other_data(
     assert expected.items() <= signature_of(results, "made_up_far").items()
 
 
+def test_the_pivot_s_own_task_scores_the_family_s_pivot(
+    model_folder: Path, tasks: Path, text: Path
+) -> None:
+    results = evaluate(model_folder, tasks, metadata={"pivot": "near"})
+    for task, target in {"near": "piv", "middle": "middle", "far": "far"}.items():
+        found = score(tiny_llama(), byte_tokenizer(), lines(text, "near"), lines(text, target))
+        assert layers_of(results)[f"made_up_{task}"] == found.layers()
+        assert results["configs"][f"made_up_{task}"]["metadata"]["target"] == target
+
+
+def test_a_score_knows_its_tokens(plain: dict[str, Any], model_folder: Path, tasks: Path) -> None:
+    cut = evaluate(model_folder, tasks, model_args={"max_length": 9})
+    signatures = [signature_of(run, "made_up_near") for run in (plain, cut)]
+    assert signatures[0]["data_hash"] == signatures[1]["data_hash"]
+    assert signatures[0]["token_hash"] != signatures[1]["token_hash"]
+
+
+def test_a_model_in_training_mode_is_scored_without_dropout(
+    plain: dict[str, Any], model_folder: Path, tasks: Path
+) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    lm = HFLM(tiny_llama(attention_dropout=0.5), tokenizer=byte_tokenizer(), batch_size="auto")
+    lm.model.train()
+    results = evaluate(model_folder, tasks, model=lm)
+    assert layers_of(results) == layers_of(plain)
+    assert lm.model.training
+
+
+def test_loggers_find_the_metrics(plain: dict[str, Any]) -> None:
+    config = plain["configs"]["made_up_near"]
+    assert {entry["metric"] for entry in config["metric_list"]} == set(SCORES)
+    assert all(set(SCORES) <= set(sample) for sample in plain["samples"]["made_up_near"])
+
+
+def test_documents_that_the_harness_cannot_split(tasks: Path) -> None:
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(tasks), include_defaults=False)
+    task = manager.load(["made_up_near"])["tasks"]["made_up_near"]
+    with pytest.raises(NeuronXAError, match="2 sentence pairs cannot be split over 3 processes"):
+        task.build_all_requests(rank=0, world_size=3, limit=2)
+    task.build_all_requests(rank=2, world_size=3, limit=3)
+    assert len(task.instances) == 1
+
+
 def test_model_arguments_are_no_unknown_settings(
     plain: dict[str, Any], model_folder: Path, tasks: Path
 ) -> None:
@@ -207,7 +253,6 @@ def test_model_arguments_are_no_unknown_settings(
         ({"num_sentence": 5}, "unknown metadata key 'num_sentence'; expected: .*num_sentences"),
         ({"pivot": "eng_Latn"}, "no language 'eng_Latn'; it has: far, middle, near, piv"),
         ({"num_sentences": 12}, "has 11 sentence pairs for piv-.* 12 were asked for"),
-        ({"pivot": "near"}, "pivot and target are both 'near'"),
         ({"nas_site": "down"}, "nas_site is 'down'; expected one of: gate, product"),
         ({"dataset": "no/such_data"}, "'no/such_data' cannot be loaded"),
     ],
@@ -227,6 +272,27 @@ def test_a_single_pair_is_an_error(model_folder: Path, tasks: Path) -> None:
 def test_other_backends_say_what_works(model_folder: Path, tasks: Path) -> None:
     with pytest.raises(NeuronXAError, match=r"DummyLM does not show .* work with --model hf"):
         evaluate(model_folder, tasks, model="dummy")
+
+
+def test_a_backend_that_changes_the_call_is_refused(tasks: Path) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    class SteeredLM(HFLM):
+        def _model_call(self, *arguments: Any, **options: Any) -> Any:
+            return super()._model_call(*arguments, **options) * 2
+
+    lm = SteeredLM(tiny_llama(), tokenizer=byte_tokenizer())
+    with pytest.raises(NeuronXAError, match="SteeredLM changes how the model is called"):
+        evaluate(Path("unused"), tasks, model=lm)
+
+
+def test_tensor_parallel_models_are_refused(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_eval.models.huggingface import HFLM
+
+    lm = HFLM(tiny_llama(), tokenizer=byte_tokenizer())
+    monkeypatch.setattr(type(lm.model), "tp_size", 2)
+    with pytest.raises(NeuronXAError, match="split by tensor parallelism"):
+        evaluate(Path("unused"), tasks, model=lm)
 
 
 def test_a_model_without_feed_forward_layers(tasks: Path, tmp_path: Path) -> None:
@@ -386,3 +452,18 @@ def test_the_cache_resumes_an_interrupted_run(
     other = evaluate(model_folder, tasks, use_cache=cache, metadata={"pooling": "mean"})
     assert len(calls) == 3, "other settings are other scores"
     assert layers_of(other) != layers_of(plain)
+    calls.clear()
+    evaluate(model_folder, tasks, use_cache=cache, model_args={"max_length": 20})
+    assert len(calls) == 3, "other tokens are other scores"
+
+
+def test_states_beyond_the_limit_are_computed_again(
+    plain: dict[str, Any],
+    encoded: list[tuple[int, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    model_folder: Path,
+    tasks: Path,
+) -> None:
+    monkeypatch.setattr(sharing, "KEPT_BYTES", 5 * 4 * (2 * 48 + 2 * 48 + 3 * 32))
+    assert layers_of(evaluate(model_folder, tasks)) == layers_of(plain)
+    assert len(encoded) > len(set(encoded)), "shared sentences beyond the limit pass again"

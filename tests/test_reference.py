@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from neuronxa_task import score
+from neuronxa_task import NeuronXAError, score
 
 PIVOT = sentences(9)
 LANGUAGES = {noise: translated(PIVOT, noise, seed=7) for noise in (0.1, 0.3, 0.6)}
@@ -242,6 +242,14 @@ def test_score_leaves_the_model_as_it_was(tokenizer: PreTrainedTokenizerBase) ->
     score(model, tokenizer, PIVOT, LANGUAGES[0.1])
     assert model.training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_the_sentence_that_cannot_be_read_is_shown(tokenizer: PreTrainedTokenizerBase) -> None:
+    model = tiny_llama()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer("%")["input_ids"][-1]] = float("nan")
+    with pytest.raises(NeuronXAError, match=r"for the sentence '7 % \{zu\}'"):
+        score(model, tokenizer, PIVOT, [*LANGUAGES[0.1][:-1], "7 % {zu}"])
 
 
 def test_a_language_is_aligned_with_itself(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from conftest import tiny_llama
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.settings import Settings
-from neuronxa_task.signature import DataFacts, ModelFacts, signature
+from neuronxa_task.signature import DataFacts, ModelFacts, model_identity, signature
 
 
 def test_defaults_are_the_paper_s_setting() -> None:
-    settings = Settings.from_metadata({}, also_allowed=frozenset())
+    settings = Settings.from_metadata({}, also_allowed=frozenset)
     assert settings == Settings(
         nas_site="gate",
         nav_site="product",
@@ -24,7 +26,7 @@ def test_defaults_are_the_paper_s_setting() -> None:
 
 def test_somebody_else_s_keys_are_passed_over() -> None:
     settings = Settings.from_metadata(
-        {"pretrained": "m", "pivot": "fra_Latn"}, also_allowed=frozenset({"pretrained"})
+        {"pretrained": "m", "pivot": "fra_Latn"}, also_allowed=lambda: frozenset({"pretrained"})
     )
     assert settings.pivot == "fra_Latn"
 
@@ -47,11 +49,13 @@ def test_somebody_else_s_keys_are_passed_over() -> None:
 )
 def test_impossible_settings(metadata: dict[str, object], message: str) -> None:
     with pytest.raises(NeuronXAError, match=message):
-        Settings.from_metadata(metadata, also_allowed=frozenset())
+        Settings.from_metadata(metadata, also_allowed=frozenset)
 
 
 def test_signature_names_all_facts() -> None:
-    data = DataFacts("mteb/FloresBitextMining", "2144d16c", "devtest", "eng_Latn", 100, "0a1b2c3d")
+    data = DataFacts(
+        "mteb/FloresBitextMining", "2144d16c", "devtest", "eng_Latn", 100, "0a1b2c3d", "5e6f7a8b"
+    )
     line = signature(
         Settings(nas_site="product", pooling="mean"),
         data,
@@ -59,7 +63,7 @@ def test_signature_names_all_facts() -> None:
     )
     start = (
         "|data:mteb/FloresBitextMining@2144d16c|split:devtest|n:100|pivot:eng_Latn|nas:product>0"
-        "|nav:abs(product)|pool:mean|sim:cosine64|data_hash:0a1b2c3d|dtype:bfloat16|batch:auto"
+        "|nav:abs(product)|pool:mean|sim:cosine64|data_hash:0a1b2c3d|token_hash:5e6f7a8b|dtype:bfloat16|batch:auto"
         "|model:9f8e7d6c|torch:"
     )
     assert line.startswith("neuronxa:") and start in line
@@ -68,3 +72,17 @@ def test_signature_names_all_facts() -> None:
         "transformers",
         "lm_eval",
     ]
+
+
+def test_model_identity_follows_the_weights() -> None:
+    model = tiny_llama()
+    identity = model_identity(model)
+    assert identity == model_identity(tiny_llama())
+    with torch.no_grad():
+        model.model.layers[1].mlp.down_proj.weight.mul_(1.01)
+    assert model_identity(model) != identity
+    model.config._commit_hash = "0123abcd"
+    changed = model_identity(model)
+    assert changed.startswith("0123abcd+")
+    model.model.register_buffer("scale", torch.ones(3))
+    assert model_identity(model) != changed, "quantized weights are buffers"

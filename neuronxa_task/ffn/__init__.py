@@ -1,8 +1,17 @@
 """Where a model's feed-forward neurons are, found by data flow, and how to read them."""
 
-from neuronxa_task.ffn.body import Body, find_body
+from neuronxa_task.ffn.body import Body, evaluation, find_body
 from neuronxa_task.ffn.capture import LayerRead, reading
 from neuronxa_task.ffn.find import find_sites
 from neuronxa_task.ffn.site import Gate, Site
 
-__all__ = ["Body", "Gate", "LayerRead", "Site", "find_body", "find_sites", "reading"]
+__all__ = [
+    "Body",
+    "Gate",
+    "LayerRead",
+    "Site",
+    "evaluation",
+    "find_body",
+    "find_sites",
+    "reading",
+]

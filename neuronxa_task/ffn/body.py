@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,19 @@ class Body:
         return last
 
 
+@contextmanager
+def evaluation(model: nn.Module) -> Iterator[None]:
+    """Without dropout while this context is open; afterwards every module's mode is as it was."""
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 def find_body(model: nn.Module, *, mixed_precision: torch.dtype | None = None) -> Body:
     """Find the text layers of a Hugging Face model and the module that runs them.
 
@@ -77,6 +91,11 @@ def find_body(model: nn.Module, *, mixed_precision: torch.dtype | None = None) -
     root: Any = model
     if hasattr(root, "get_base_model"):
         root = root.get_base_model()
+    if (getattr(root, "tp_size", None) or 1) > 1:
+        raise NeuronXAError(
+            "this model is split by tensor parallelism (tp_plan), so each process sees a part of "
+            "its neurons only; supported are data parallelism (accelerate launch) and device_map"
+        )
     config: Any = getattr(root, "config", None)
     if getattr(config, "is_encoder_decoder", False):
         root = root.get_encoder()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn.body import Body
+from neuronxa_task.ffn.body import Body, evaluation
 
 PROBE_SHAPE = (2, 7)
 """Two sentences, so that tokens of one are told from tokens of the other; 7 is no usual width."""
@@ -115,7 +115,7 @@ def run_quietly(body: Body, ids: Tensor) -> Tensor:
     Returns:
         The last hidden state.
     """
-    with _evaluation(body.model), torch.random.fork_rng(devices=_cuda_devices(body.model)):
+    with evaluation(body.model), torch.random.fork_rng(devices=_cuda_devices(body.model)):
         try:
             return body(ids, torch.ones_like(ids))
         except (NeuronXAError, torch.OutOfMemoryError):
@@ -128,18 +128,6 @@ def run_quietly(body: Body, ids: Tensor) -> Tensor:
                 f"{body.family}: {type(body.model).__name__} cannot run token ids of shape "
                 f"{list(ids.shape)} by themselves: {type(error).__name__}: {reason}"
             ) from error
-
-
-@contextmanager
-def _evaluation(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _cuda_devices(model: nn.Module) -> list[int]:

@@ -27,7 +27,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from neuronxa_task.alignment import retrieval
 from neuronxa_task.ffn import Body, find_body, find_sites
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import _pad, encode
+from neuronxa_task.states import encode, pad
 
 BATCH = 32
 
@@ -57,7 +57,7 @@ def sentences(count: int) -> list[list[int]]:
 def batches(ids: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
     """The same batches that the scored pass makes."""
     ordered = sorted(ids, key=len, reverse=True)
-    return [_pad(ordered[i : i + BATCH], 0, "right") for i in range(0, len(ordered), BATCH)]
+    return [pad(ordered[i : i + BATCH], 0, "right") for i in range(0, len(ordered), BATCH)]
 
 
 def seconds(work: Callable[[], object]) -> float:
