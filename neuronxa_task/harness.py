@@ -16,7 +16,7 @@ from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-    from neuronxa_task.scoring import PairAlignment
+    from neuronxa_task.requests import PairAlignment
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairAlignment]:

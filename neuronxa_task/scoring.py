@@ -1,11 +1,11 @@
-"""The request type: sentence pairs of all tasks of a run in; the layers that align each, out."""
+"""The request type answered: sentence pairs of a run in; the layers that align each, out."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,56 +20,15 @@ from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.ranks import Ranks
+from neuronxa_task.requests import LanguagePair, PairAlignment, language_pairs
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, StateSettings
 from neuronxa_task.sharing import Sentence, SharedStates, TokenCache
-from neuronxa_task.signature import ModelFacts, model_facts, software
+from neuronxa_task.signature import model_facts, software
 from neuronxa_task.states import SentenceStates, UnreadableSentenceError, encode
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
-
-
-@dataclass(frozen=True)
-class PairAlignment:
-    """The answer to a request: the layers at which one sentence pair is aligned.
-
-    Attributes:
-        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
-            where that half of weak alignment holds.
-        data_hash: names the sentence pairs that competed.
-        token_hash: names their token ids.
-        model: what of the model and the run can change the answer.
-    """
-
-    bits: dict[str, str]
-    data_hash: str
-    token_hash: str
-    model: ModelFacts
-
-    def __str__(self) -> str:
-        return " ".join(f"{name}={bits}" for name, bits in self.bits.items())
-
-
-@dataclass(frozen=True)
-class LanguagePair:
-    """The sentence pairs of one task.
-
-    Attributes:
-        task: its name.
-        settings: which states are compared.
-        documents: the documents' ids, by pair.
-        pivot: n pivot sentences.
-        target: their n translations.
-        own: the pairs this process works on, as indices.
-    """
-
-    task: str
-    settings: StateSettings
-    documents: list[int]
-    pivot: list[str]
-    target: list[str]
-    own: list[int]
 
 
 def neuron_alignment(lm: HFLM, instances: Sequence[Instance]) -> list[PairAlignment]:
@@ -99,39 +58,6 @@ def _require_readable(lm: HFLM) -> None:
     raise NeuronXAError(
         f"the backend {type(lm).__name__} {reason}; NeuronXA tasks work with --model hf"
     )
-
-
-def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[LanguagePair]:
-    """Group requests by task, over all processes.
-
-    Raises:
-        NeuronXAError: a task has fewer than two sentence pairs.
-    """
-    handed: dict[str, dict[int, tuple[str, str, dict[str, Any]]]] = {}
-    for instance in instances:
-        handed.setdefault(instance.task_name, {})[instance.doc_id] = instance.args
-    everywhere = [handed] if ranks.replicated else ranks.gather(handed)
-    pairs = []
-    for task in handed:
-        documents = {i: request for part in everywhere for i, request in part[task].items()}
-        ids = sorted(documents)
-        if len(ids) < 2:
-            raise NeuronXAError(
-                f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned "
-                "when it is closer than every other pair (raise --limit or num_sentences)"
-            )
-        own = set(ranks.share(sorted(handed[task])))
-        pairs.append(
-            LanguagePair(
-                task,
-                StateSettings(**documents[ids[0]][2]),
-                ids,
-                [documents[i][0] for i in ids],
-                [documents[i][1] for i in ids],
-                [place for place, i in enumerate(ids) if i in own],
-            )
-        )
-    return pairs
 
 
 class _Scorer:

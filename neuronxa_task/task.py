@@ -19,7 +19,7 @@ from neuronxa_task import corpus
 from neuronxa_task.alignment import Retrieval, layer_profile
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.harness import arguments_of_models
-from neuronxa_task.scoring import PairAlignment
+from neuronxa_task.requests import PairAlignment
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 from neuronxa_task.signature import DataFacts, signature
 
