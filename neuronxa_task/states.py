@@ -16,6 +16,10 @@ LONGEST_SENTENCE = 5792
 """Tokens up to which position weights add up exactly in float32 (t(t+1)/2 < 2**24)."""
 
 
+SHORTEST_IN_BATCH = 0.75
+"""Length of a batch's shortest sentence, of its longest."""
+
+
 @dataclass
 class SentenceStates:
     """Pooled vectors of n sentences.
@@ -99,7 +103,7 @@ def encode(
 ) -> SentenceStates:
     """Run each sentence once and pool its neurons and hidden states.
 
-    Sentences are batched by length, so that little is padded. Only pooled rows are kept: no
+    Sentences are batched by length (see `batches`). Only pooled rows are kept: no
     `[batch, tokens, F]` tensor outlives its layer.
 
     Args:
@@ -122,10 +126,8 @@ def encode(
             raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     states = SentenceStates([], [], [])
     pooler = _Pooler(settings, states, len(sentences))
-    longest_first = sorted(range(len(sentences)), key=lambda index: -len(sentences[index]))
     with evaluation(body.model), reading(body, sites, pooler):
-        for start in range(0, len(sentences), batch_size):
-            rows = longest_first[start : start + batch_size]
+        for rows in batches(sentences, batch_size):
             batch, mask = pad([sentences[row] for row in rows], pad_id, padding_side)
             pooler.start_batch(rows, mask)
             last = body(batch.to(body.device), mask.to(body.device))
@@ -133,6 +135,26 @@ def encode(
             progress(len(rows))
     _require_finite(states)
     return states
+
+
+def batches(sentences: Sequence[Sequence[int]], batch_size: int) -> list[list[int]]:
+    """Indices of the sentences, longest first, in batches of like length.
+
+    A batch ends, too, where a sentence is shorter than three quarters of its longest: on a full
+    processor a padded token costs as much as a real one.
+
+    >>> batches([[1] * 4, [1] * 9, [1] * 8, [1] * 3, [1] * 7], batch_size=2)
+    [[1, 2], [4], [0, 3]]
+    """
+    found: list[list[int]] = []
+    longest = 0
+    for row in sorted(range(len(sentences)), key=lambda index: -len(sentences[index])):
+        length = len(sentences[row])
+        if not found or len(found[-1]) == batch_size or length < SHORTEST_IN_BATCH * longest:
+            found.append([])
+            longest = length
+        found[-1].append(row)
+    return found
 
 
 def pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:

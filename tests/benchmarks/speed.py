@@ -27,7 +27,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from neuronxa_task.alignment import retrieval
 from neuronxa_task.ffn import Body, find_body, find_sites
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import encode, pad
+from neuronxa_task.states import batches, encode, pad
 
 BATCH = 32
 
@@ -54,10 +54,9 @@ def sentences(count: int) -> list[list[int]]:
     ]
 
 
-def batches(ids: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
+def prepared(ids: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
     """The same batches that the scored pass makes."""
-    ordered = sorted(ids, key=len, reverse=True)
-    return [pad(ordered[i : i + BATCH], 0, "right") for i in range(0, len(ordered), BATCH)]
+    return [pad([ids[row] for row in rows], 0, "right") for rows in batches(ids, BATCH)]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -69,18 +68,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 def passes(body: Body, model: LlamaForCausalLM, ids: list[list[int]], rounds: int) -> None:
     """Print the scored pass's ratios to the bare body and to the full model."""
-    sites, prepared = find_sites(body), batches(ids)
+    sites, inputs = find_sites(body), prepared(ids)
 
     def scored() -> None:
         encode(body, sites, ids, batch_size=BATCH, settings=StateSettings())
 
     def bare() -> None:
-        for batch in prepared:
+        for batch in inputs:
             body(*batch)
 
     @torch.no_grad()
     def full() -> None:
-        for batch, mask in prepared:
+        for batch, mask in inputs:
             model(input_ids=batch, attention_mask=mask)
 
     bare()
