@@ -59,8 +59,8 @@ class DataFacts:
 def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
     """All facts of a score as `key:value`, joined by `|`.
 
-    Scores are comparable when their signatures are equal up to `model:`, `data_hash:` (other
-    languages are other sentences) and what the user varied on purpose.
+    Scores are comparable when their signatures are equal up to `model:`, `data_hash:` and
+    `token_hash:` (other languages are other sentences) and what the user varied on purpose.
     """
     activation = {"nas": f"{settings.nas_site}>0", "nav": f"abs({settings.nav_site})"}
     facts = {

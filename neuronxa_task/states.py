@@ -228,7 +228,6 @@ class _Pooler:
 
     def _sums(self, values: Tensor, of: _Summand) -> Tensor:
         batch, tokens = self.weights.shape
-        values = values.reshape(batch, tokens, -1)  # OPT flattens batch and tokens
         if values.device.type != "cpu":
             return of.summed(values, self.weights.to(values.device)[:, :, None])
         # A sentence at a time stays in the cache: three times faster than the whole batch.

@@ -11,7 +11,8 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.settings import SCORE_OF
 
 METRICS = (*SCORE_OF.values(), *(f"{score}_max" for score in SCORE_OF.values()))
-HEADER = "# Written by `{command}`; change that, not this file.\n"
+WRITTEN_BY = "# Written by "
+HEADER = WRITTEN_BY + "`{command}`; change that, not this file.\n"
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def write_family(family: TaskFamily, folder: Path) -> None:
 def _remove_earlier(folder: Path, base: str) -> None:
     """Remove the tasks that an earlier call wrote over the same base: languages may have gone."""
     for path in folder.glob("*.yaml"):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        if len(lines) > 1 and lines[0].startswith(HEADER[:12]) and lines[1] == f"include: {base}":
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if len(lines) > 1 and lines[0].startswith(WRITTEN_BY) and lines[1] == f"include: {base}":
             path.unlink()
 
 
