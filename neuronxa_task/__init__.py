@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neuronxa_task.alignment import Alignment
     from neuronxa_task.api import score
+    from neuronxa_task.callback import AlignmentCallback
     from neuronxa_task.errors import NeuronXAError
-    from neuronxa_task.training import AlignmentCallback
+    from neuronxa_task.scoring.alignment import Alignment
 
 __all__ = ["Alignment", "AlignmentCallback", "NeuronXAError", "score"]
 
 _HOME = {
-    "Alignment": "neuronxa_task.alignment",
-    "AlignmentCallback": "neuronxa_task.training",
+    "Alignment": "neuronxa_task.scoring.alignment",
+    "AlignmentCallback": "neuronxa_task.callback",
     "NeuronXAError": "neuronxa_task.errors",
     "score": "neuronxa_task.api",
 }
@@ -36,4 +36,4 @@ def __getattr__(name: str) -> Any:
 
 # The `neuronxa` command answers --help at once; whatever it runs of the harness registers itself.
 if Path((sys.argv or [""])[0]).name != "neuronxa":
-    import neuronxa_task.harness  # noqa: F401 -- importing it registers
+    import neuronxa_task.plugin  # noqa: F401 -- importing it registers

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from neuronxa_task.alignment import Alignment, retrieval
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
+from neuronxa_task.scoring.alignment import Alignment, retrieval
+from neuronxa_task.scoring.state_cache import TokenCache
+from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
+from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
-from neuronxa_task.shards import Shards, share_of
-from neuronxa_task.sharing import TokenCache
-from neuronxa_task.states import SentenceStates, UnreadableSentenceError, encode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -16,12 +16,12 @@ from lm_eval.config.task import TaskConfig
 from lm_eval.filters import build_filter_ensemble
 
 from neuronxa_task import corpus
-from neuronxa_task.alignment import Retrieval, layer_profile
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.harness import arguments_of_models
-from neuronxa_task.requests import PairAlignment
+from neuronxa_task.plugin import arguments_of_models
+from neuronxa_task.scoring.alignment import Retrieval, layer_profile
+from neuronxa_task.scoring.language_pairs import PairAlignment
+from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
-from neuronxa_task.signature import DataFacts, signature
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from neuronxa_task import bmlama53, languages
+from neuronxa_task import languages
+from neuronxa_task.bmlama53 import data as bmlama53
 from neuronxa_task.demo import phrasebook
 from neuronxa_task.task_files import TaskFamily, group, write_family, write_files
 
@@ -62,7 +63,7 @@ TRANSLATION = MULTIPLE_CHOICE.format(
 )
 # The loader fills `left_out`: what is in the metadata reaches the result file.
 BMLAMA53 = MULTIPLE_CHOICE.format(
-    loader="neuronxa_task.bmlama53.load",
+    loader="neuronxa_task.bmlama53.data.load",
     context="",
     choices="sentences",
     metadata="{version: 1.0, left_out: {}}",

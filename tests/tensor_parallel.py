@@ -17,13 +17,14 @@ from conftest import byte_tokenizer, translated
 from runs import PIVOT
 from torch import Tensor, nn
 
-from neuronxa_task import score, sharing
-from neuronxa_task.alignment import cosine, products
+from neuronxa_task import score
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.fingerprint import fingerprint
+from neuronxa_task.scoring import state_cache as sharing
+from neuronxa_task.scoring.alignment import cosine, products
+from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.states import encode
+from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.shards import Shards, share_of
-from neuronxa_task.states import encode
 
 KEPT_BYTES = 9 * 4 * (2 * 25 + 2 * 25 + 3 * 32)
 """Nine sentences of the first process's part of a model of 49 neurons in two layers."""

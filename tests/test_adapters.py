@@ -14,9 +14,9 @@ from runs import command_here, evaluate, layers_of, signature_of
 from torch import Tensor, nn
 
 from neuronxa_task import score
-from neuronxa_task.alignment import Alignment
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts, Rows, Site, find_body, find_sites, reading
+from neuronxa_task.scoring.alignment import Alignment
 
 FFN = ["gate_proj", "up_proj", "down_proj"]
 EXPERTS = ["experts.gate_up_proj", "experts.down_proj"]

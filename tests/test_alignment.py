@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from neuronxa_task.alignment import (
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.scoring.alignment import (
     Alignment,
     Retrieval,
     best_other_target,
@@ -17,7 +18,6 @@ from neuronxa_task.alignment import (
     products,
     retrieval,
 )
-from neuronxa_task.errors import NeuronXAError
 
 
 def random_vectors(n: int, features: int, layers: int = 1, seed: int = 0) -> list[torch.Tensor]:

@@ -22,11 +22,11 @@ from scipy.stats import pearsonr
 from test_consistency import by_the_paper
 from transformers import AutoTokenizer
 
-from neuronxa_task.consistency import rankc
+from neuronxa_task.bmlama53.rankc import rankc
 from neuronxa_task.demo import MODEL_DIR
 from neuronxa_task.demo.phrasebook import evaluation_sentences
 from neuronxa_task.languages import FLORES_CORE
-from neuronxa_task.reproduction.run import conclusions
+from neuronxa_task.study.reproduce import conclusions
 
 TASKS = ("neuronxa_flores_core", *benchmark_data.tasks())
 BENCHMARKS = ("belebele", "m_mmlu", "arc", "xnli", "bmlama53")

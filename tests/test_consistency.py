@@ -18,7 +18,7 @@ from conftest import byte_tokenizer
 from transformers import AutoTokenizer
 
 from neuronxa_task import NeuronXAError
-from neuronxa_task.consistency import Pair, consistency, rankc, ranks, shown, summary, table
+from neuronxa_task.bmlama53.rankc import Pair, consistency, rankc, ranks, shown, summary, table
 
 
 def by_the_paper(first: Sequence[int], second: Sequence[int]) -> float:

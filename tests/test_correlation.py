@@ -13,20 +13,8 @@ from commands import neuronxa
 from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, navca
 from scipy import stats
 
-from neuronxa_task.correlation.choice import Choice
-from neuronxa_task.correlation.coefficients import (
-    METHODS,
-    correlate,
-    correlation_of,
-    fisher_interval,
-    fisher_mean,
-    mean_correlation,
-)
-from neuronxa_task.correlation.dependent import compare, steiger, williams
-from neuronxa_task.correlation.pairing import pair
-from neuronxa_task.correlation.published import BEST_SINGLE, PUBLISHED
-from neuronxa_task.correlation.resampling import Bootstrap, Points, UndefinedCorrelation, resampled
-from neuronxa_task.correlation.table import (
+from neuronxa_task.analysis.bootstrap import Bootstrap, Points, UndefinedCorrelation, resampled
+from neuronxa_task.analysis.correlate import (
     COLUMNS,
     COMPARISON_COLUMNS,
     MEAN,
@@ -34,6 +22,18 @@ from neuronxa_task.correlation.table import (
     POOLED,
     Correlations,
     correlations,
+)
+from neuronxa_task.analysis.dependent import compare, steiger, williams
+from neuronxa_task.analysis.pairing import pair
+from neuronxa_task.analysis.published import BEST_SINGLE, PUBLISHED
+from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.statistics import (
+    METHODS,
+    correlate,
+    correlation_of,
+    fisher_interval,
+    fisher_mean,
+    mean_correlation,
 )
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import Results, read_results

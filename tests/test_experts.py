@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from neuronxa_task.ffn import Experts
-from neuronxa_task.models import families
+from neuronxa_task.ffn.families import families
 
 MIXTURES = [
     case

@@ -16,9 +16,11 @@ from lm_eval.api.task import ALL_OUTPUT_TYPES
 from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of, write_text
 from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForConditionalGeneration
 
-from neuronxa_task import score, scoring, sharing
+from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
+from neuronxa_task.scoring import scorer as scoring
+from neuronxa_task.scoring import state_cache as sharing
 
 TASKS = [f"made_up_{language}" for language in LANGUAGES]
 SCORES = ("nasca", "navca", "mexa", "nasca_max", "navca_max", "mexa_max")

@@ -13,9 +13,9 @@ from commands import neuronxa
 from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, navca
 from scipy import stats
 
-from neuronxa_task.correlation.choice import Choice
+from neuronxa_task.analysis.leaderboard import COLUMNS, Leaderboard, leaderboard
+from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.report.leaderboard import COLUMNS, Leaderboard, leaderboard
 from neuronxa_task.results import read_results
 
 ALL = Choice()

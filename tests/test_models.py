@@ -15,7 +15,7 @@ from write_families import KIND
 
 from neuronxa_task.cli import app
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.models import families, layers_of, overview
+from neuronxa_task.ffn.families import families, layers_of, overview
 
 
 def test_the_table_is_of_the_families_that_are_tested() -> None:

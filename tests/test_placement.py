@@ -18,11 +18,11 @@ from runs import command, command_here, evaluate, layers_of, signature_of
 from tensor_parallel import loaded, scored
 from torch import Tensor, nn
 
-from neuronxa_task.alignment import Products, cosine, products, retrieval
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.fingerprint import fingerprint
-from neuronxa_task.shards import Shards, share_of
+from neuronxa_task.scoring.alignment import Products, cosine, products, retrieval
+from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 
 SCRIPTS = [
     str(Path(__file__).parent / name) for name in ("one_after_another.py", "tensor_parallel.py")
@@ -88,7 +88,7 @@ def test_equal_sentences_tie_in_parts_too() -> None:
 def test_blocks_of_features_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pivot, target = vectors(6, 64), vectors(5, 64, seed=1)
     expected = pivot.double() @ target.double().T
-    monkeypatch.setattr("neuronxa_task.alignment.BLOCK", block)
+    monkeypatch.setattr("neuronxa_task.scoring.alignment.BLOCK", block)
     found = products(pivot, target)
     torch.testing.assert_close(found.dot, expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(found.pivot, pivot.double().norm(dim=1) ** 2)

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from neuronxa_task import score
 from neuronxa_task.ffn import Experts, Rows, Site, find_body, find_sites, reading
-from neuronxa_task.fingerprint import fingerprint
+from neuronxa_task.scoring.fingerprint import fingerprint
 
 TEXT = sentences(40, seed=5)
 OTHER_TEXT = translated(TEXT, 0.35, seed=9)

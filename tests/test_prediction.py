@@ -12,15 +12,15 @@ from commands import neuronxa
 from made_results import ACCURACY, LANGUAGES, NASCA, full_run, navca
 from scipy import stats
 
-from neuronxa_task.correlation.choice import Choice
-from neuronxa_task.correlation.prediction import fit, left_out, left_out_mean
-from neuronxa_task.correlation.prediction_table import (
+from neuronxa_task.analysis.bootstrap import Points, UndefinedCorrelation
+from neuronxa_task.analysis.predict import (
     ESTIMATE_COLUMNS,
     FIT_COLUMNS,
     Predictions,
     predictions,
 )
-from neuronxa_task.correlation.resampling import Points, UndefinedCorrelation
+from neuronxa_task.analysis.regression import fit, left_out, left_out_mean
+from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import read_results
 

@@ -15,9 +15,9 @@ from made_results import ACCURACY, LANGUAGES, full_run
 from made_up_runs import write_run
 from scipy.stats import pearsonr
 
-from neuronxa_task.correlation.choice import Choice
-from neuronxa_task.correlation.resampling import Bootstrap
-from neuronxa_task.correlation.table import correlations
+from neuronxa_task.analysis.bootstrap import Bootstrap
+from neuronxa_task.analysis.correlate import correlations
+from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages import FLORES_CORE, FLORES_TARGETS
 from neuronxa_task.report import write_report

@@ -21,9 +21,9 @@ from commands import neuronxa
 
 from neuronxa_task import NeuronXAError
 from neuronxa_task.demo import MODEL_DIR
-from neuronxa_task.reproduction import run as reproduce
-from neuronxa_task.reproduction.run import COMMAND, RUNS
-from neuronxa_task.reproduction.study import Study, read_study
+from neuronxa_task.study import reproduce
+from neuronxa_task.study.config import Study, read_study
+from neuronxa_task.study.reproduce import COMMAND, RUNS
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from made_results import LANGUAGES, MadeRun, full_run, signature
 
-from neuronxa_task.correlation.choice import Choice, accuracy_of, alignment_of
-from neuronxa_task.correlation.pairing import pairings_of
+from neuronxa_task.analysis.pairing import pairings_of
+from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import COLUMNS, Results, read_results
 from neuronxa_task.results.comparable import differences, require_same_settings, settings_of

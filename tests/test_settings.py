@@ -7,8 +7,8 @@ import torch
 from conftest import tiny_llama
 
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.scoring.signature import DataFacts, ModelFacts, model_identity, signature
 from neuronxa_task.settings import Settings
-from neuronxa_task.signature import DataFacts, ModelFacts, model_identity, signature
 
 
 def test_defaults_are_the_paper_s_setting() -> None:

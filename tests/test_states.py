@@ -11,10 +11,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts, Rows, find_body, find_sites
-from neuronxa_task.ffn.mixture import Mixture
-from neuronxa_task.pooling import Pooler, pooling_weights
+from neuronxa_task.ffn.moe.stacked import Mixture
+from neuronxa_task.scoring.pooling import Pooler, pooling_weights
+from neuronxa_task.scoring.states import SentenceStates, encode
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import SentenceStates, encode
 
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from families import KINDS, families
 from family_cases import NO_TINY_FORM, Case, open_tiny
 
-from neuronxa_task import models
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts
-from neuronxa_task.models import Family
+from neuronxa_task.ffn import families as models
+from neuronxa_task.ffn.families import Family
 
-TABLE = Path(models.__file__).parent / "ffn" / models.TABLE
+TABLE = Path(models.__file__).parent / models.TABLE
 KIND = {"causal": "causal", "seq2seq": "encoder", "decoder": "decoder", "vision": "vision"}
 
 

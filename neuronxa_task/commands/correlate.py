@@ -35,16 +35,16 @@ def correlate(
 
     Example: neuronxa correlate demo_results/ --scores nasca,mexa --output correlation/
     """
-    from neuronxa_task.correlation.published import published_text
-    from neuronxa_task.correlation.resampling import Bootstrap
-    from neuronxa_task.correlation.table import correlations
-    from neuronxa_task.correlation.table_files import write
-    from neuronxa_task.correlation.text import (
+    from neuronxa_task.analysis.bootstrap import Bootstrap
+    from neuronxa_task.analysis.correlate import correlations
+    from neuronxa_task.analysis.correlation_text import (
         correlations_text,
         shown_comparisons,
         shown_correlations,
     )
+    from neuronxa_task.analysis.published import published_text
     from neuronxa_task.results import read_results
+    from neuronxa_task.tables import write
 
     read = read_results(results, patterns=pattern or ())
     found = correlations(

@@ -26,8 +26,8 @@ def languages(
 
     Example: neuronxa languages --benchmarks belebele,m_mmlu
     """
-    from neuronxa_task.correlation.table_files import text
     from neuronxa_task.languages.table import harness_tasks, language_table
+    from neuronxa_task.tables import text
 
     table = language_table(harness_tasks(), options.names(benchmarks))
     if csv:

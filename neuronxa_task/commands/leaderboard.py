@@ -12,7 +12,7 @@ from neuronxa_task.commands import options
 
 def _print_columns(asked: bool) -> None:
     if asked:
-        from neuronxa_task.report.leaderboard import COLUMNS
+        from neuronxa_task.analysis.leaderboard import COLUMNS
 
         typer.echo("\n".join(f"{name}: {meaning}" for name, meaning in COLUMNS.items()))
         raise typer.Exit
@@ -51,9 +51,9 @@ def leaderboard(
 
     Example: neuronxa leaderboard demo_results/ --output leaderboard/
     """
-    from neuronxa_task.correlation.table_files import text, write
-    from neuronxa_task.report import leaderboard as board
+    from neuronxa_task.analysis import leaderboard as board
     from neuronxa_task.results import read_results
+    from neuronxa_task.tables import text, write
 
     read = read_results(results, patterns=pattern or ())
     found = board.leaderboard(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from neuronxa_task.correlation.choice import Choice
+    from neuronxa_task.analysis.selection import Choice
 
 ResultPaths = Annotated[
     list[Path],
@@ -93,7 +93,7 @@ def choice_of(
     allow_mixed: bool,
 ) -> Choice:
     """The choice that the options make."""
-    from neuronxa_task.correlation.choice import Choice
+    from neuronxa_task.analysis.selection import Choice
 
     return Choice(
         scores=tuple(dict.fromkeys(names(scores))),

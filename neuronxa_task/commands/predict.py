@@ -32,9 +32,9 @@ def predict(
 
     Example: neuronxa predict demo_results/ --score nasca
     """
-    from neuronxa_task.correlation.prediction_table import predictions, shown_estimates, shown_fits
-    from neuronxa_task.correlation.table_files import text, write
+    from neuronxa_task.analysis.predict import predictions, shown_estimates, shown_fits
     from neuronxa_task.results import read_results
+    from neuronxa_task.tables import text, write
 
     read = read_results(results, patterns=pattern or ())
     found = predictions(

@@ -36,8 +36,8 @@ def rankc(
 
     Example: neuronxa rankc results/ --languages fr,de
     """
-    from neuronxa_task import consistency
-    from neuronxa_task.correlation.table_files import write
+    from neuronxa_task.bmlama53 import rankc as consistency
+    from neuronxa_task.tables import write
 
     pairs, notes = consistency.rankc(results, options.names(languages) or None, by)
     typer.echo(consistency.summary(pairs))

@@ -28,6 +28,6 @@ def reproduce(
 
     Example: neuronxa reproduce results/demo.yaml --dry-run
     """
-    from neuronxa_task.reproduction.run import reproduce as run
+    from neuronxa_task.study.reproduce import reproduce as run
 
     run(config, dry_run=dry_run)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from neuronxa_task.correlation.choice import Choice
+from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.demo import MODEL_DIR
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.report import write_report

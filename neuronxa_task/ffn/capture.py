@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.mixture import Rows
-from neuronxa_task.ffn.showing import showing
+from neuronxa_task.ffn.moe.dispatch import showing
+from neuronxa_task.ffn.moe.stacked import Rows
 from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
 
 

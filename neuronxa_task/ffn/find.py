@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.complete import adapter_width, require_complete
-from neuronxa_task.ffn.equation import Candidate, candidates
-from neuronxa_task.ffn.experts import experts_of, require_all_known
+from neuronxa_task.ffn.coverage import adapter_width, require_complete
+from neuronxa_task.ffn.match import Candidate, candidates
+from neuronxa_task.ffn.moe.detect import experts_of, require_all_known
 from neuronxa_task.ffn.probe import LayerRecords, probe, probe_input
-from neuronxa_task.ffn.read_back import read_back
 from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
+from neuronxa_task.ffn.verify import read_back
 
 
 def find_sites(body: Body, *, vocabulary: int | None = None) -> tuple[Site | Experts, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from neuronxa_task.ffn.mixture import Mixture
+from neuronxa_task.ffn.moe.stacked import Mixture
 
 LOOKED_FOR = (
     "a linear map to the hidden size ({hidden}) whose input is act(x·W) or act(x·W_gate)⊙(x·W_up)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from neuronxa_task.correlation.choice import Choice
+    from neuronxa_task.analysis.selection import Choice
     from neuronxa_task.results import Results
 
 
@@ -37,7 +37,7 @@ def write_report(
         NeuronXAError: the choice names nothing in the results, settings differ and the choice does
             not allow it, or the folder cannot be written.
     """
-    from neuronxa_task.correlation.table import correlations
+    from neuronxa_task.analysis.correlate import correlations
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.report.content import Content
     from neuronxa_task.report.page import render

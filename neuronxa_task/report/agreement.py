@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.correlation.table import MEAN, POOLED, Correlations
+from neuronxa_task.analysis.correlate import MEAN, POOLED, Correlations
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.tables import MISSING, written
 

@@ -8,8 +8,8 @@ from functools import cached_property
 from math import isnan, nan
 from statistics import fmean
 
-from neuronxa_task.correlation.choice import Choice, accuracy_of, of_benchmarks
-from neuronxa_task.correlation.pairing import Pairing, pair
+from neuronxa_task.analysis.pairing import Pairing, pair
+from neuronxa_task.analysis.selection import Choice, accuracy_of, of_benchmarks
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results

@@ -11,8 +11,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from neuronxa_task.correlation.table import Correlations
-from neuronxa_task.correlation.text import shown_comparisons, shown_correlations
+from neuronxa_task.analysis.correlate import Correlations
+from neuronxa_task.analysis.correlation_text import shown_comparisons, shown_correlations
 from neuronxa_task.report.agreement import Group, in_words, summary
 from neuronxa_task.report.content import Content, short_names
 from neuronxa_task.report.figures import Figures

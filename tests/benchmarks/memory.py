@@ -33,8 +33,8 @@ def measured(what: str) -> dict[str, float]:
     from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 
     from neuronxa_task.ffn import evaluation, find_body, find_sites, neurons_by_layer
+    from neuronxa_task.scoring.states import encode
     from neuronxa_task.settings import StateSettings
-    from neuronxa_task.states import encode
 
     torch.manual_seed(0)
     model = Qwen3MoeForCausalLM(Qwen3MoeConfig(**SHAPE)).eval()

@@ -24,10 +24,10 @@ from scipy.spatial.distance import cosine
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from neuronxa_task.alignment import retrieval
 from neuronxa_task.ffn import Body, find_body, find_sites
+from neuronxa_task.scoring.alignment import retrieval
+from neuronxa_task.scoring.states import batches, encode, pad
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import batches, encode, pad
 
 BATCH = 32
 

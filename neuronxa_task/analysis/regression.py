@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from neuronxa_task.correlation.resampling import Floats, Points, UndefinedCorrelation, is_constant
+from neuronxa_task.analysis.bootstrap import Floats, Points, UndefinedCorrelation, is_constant
 
 
 @dataclass(frozen=True)

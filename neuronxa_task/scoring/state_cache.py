@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import SentenceStates
 
 log = logging.getLogger(__name__)
 

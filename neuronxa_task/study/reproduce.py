@@ -14,12 +14,12 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from neuronxa_task.consistency import SAMPLES
-from neuronxa_task.correlation.published import PUBLISHED
+from neuronxa_task.analysis.published import PUBLISHED
+from neuronxa_task.bmlama53.rankc import SAMPLES
 from neuronxa_task.errors import NeuronXAError, one_of
-from neuronxa_task.reproduction.study import Run, Study, read_study
 from neuronxa_task.results import read_results
 from neuronxa_task.results.files import PATTERN, printable, read_file
+from neuronxa_task.study.config import Run, Study, read_study
 
 RUNS = "runs"
 """Folder of the harness's result files, below the study's."""
@@ -37,7 +37,7 @@ def reproduce(path: Path, *, dry_run: bool = False) -> None:
     """Run a study, but for what is done, and write its correlation, report and leaderboard.
 
     Args:
-        path: YAML file, as `neuronxa_task.reproduction.study` reads it.
+        path: YAML file, as `neuronxa_task.study.config` reads it.
         dry_run: print the commands only.
 
     Raises:

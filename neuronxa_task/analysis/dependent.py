@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from neuronxa_task.correlation.coefficients import EXACT, correlation_of
-from neuronxa_task.correlation.resampling import (
+from neuronxa_task.analysis.bootstrap import (
     BOOTSTRAP,
     Bootstrap,
     Interval,
@@ -21,6 +20,7 @@ from neuronxa_task.correlation.resampling import (
     UndefinedCorrelation,
     resampled,
 )
+from neuronxa_task.analysis.statistics import EXACT, correlation_of
 from neuronxa_task.errors import NeuronXAError
 
 MIN_POINTS = 4

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn.mixture import Mixture, Rows, Show, routed_sum, shape_of, stacked
+from neuronxa_task.ffn.moe.stacked import Mixture, Rows, Show, routed_sum, shape_of, stacked
 
 
 def _gate_and_up(values: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronxa_task.correlation.choice import Choice, accuracy_of, alignment_of
-from neuronxa_task.correlation.resampling import MIN_POINTS, Points
+from neuronxa_task.analysis.bootstrap import MIN_POINTS, Points
+from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.results import Results

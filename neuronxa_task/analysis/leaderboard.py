@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.correlation.choice import Choice, accuracy_of, alignment_of
-from neuronxa_task.correlation.coefficients import correlation_of, fisher_mean
-from neuronxa_task.correlation.pairing import Pairing, pairings_of
-from neuronxa_task.correlation.resampling import UndefinedCorrelation
-from neuronxa_task.correlation.table_files import number, records
+from neuronxa_task.analysis.bootstrap import UndefinedCorrelation
+from neuronxa_task.analysis.pairing import Pairing, pairings_of
+from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
+from neuronxa_task.analysis.statistics import correlation_of, fisher_mean
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.resource_levels import LEVELS, resource_level
 from neuronxa_task.results import Results
 from neuronxa_task.results.comparable import SOFTWARE, facts_of, settings_of
 from neuronxa_task.settings import SCORE_OF, SCORES
+from neuronxa_task.tables import number, records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,12 +16,12 @@ from neuronxa_task.settings import METADATA_OF_OTHER_TASKS, REQUEST_TYPE, SCORE_
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
 
-    from neuronxa_task.requests import PairAlignment
+    from neuronxa_task.scoring.language_pairs import PairAlignment
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairAlignment]:
-    """Layers at which sentence pairs are aligned; see `neuronxa_task.scoring`."""
-    from neuronxa_task.scoring import neuron_alignment
+    """Layers at which sentence pairs are aligned; see `neuronxa_task.scoring.scorer`."""
+    from neuronxa_task.scoring.scorer import neuron_alignment
 
     return neuron_alignment(self, requests)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from neuronxa_task.correlation.resampling import (
+from neuronxa_task.analysis.bootstrap import (
     BOOTSTRAP,
     Bootstrap,
     Floats,

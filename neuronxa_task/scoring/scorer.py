@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from neuronxa_task.alignment import (
+from neuronxa_task.corpus import data_hash
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
+from neuronxa_task.scoring.alignment import (
     best_other_target,
     cosine,
     finds_pivot,
     own_similarity,
     products,
 )
-from neuronxa_task.corpus import data_hash
-from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
-from neuronxa_task.ranks import Processes, Ranks
-from neuronxa_task.requests import LanguagePair, PairAlignment, language_pairs
+from neuronxa_task.scoring.data_parallel import Processes, Ranks
+from neuronxa_task.scoring.language_pairs import LanguagePair, PairAlignment, language_pairs
+from neuronxa_task.scoring.signature import ModelFacts, model_facts, software
+from neuronxa_task.scoring.state_cache import Sentence, SharedStates, TokenCache
+from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
+from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Side, StateSettings
-from neuronxa_task.shards import Shards, Share, share_of
-from neuronxa_task.sharing import Sentence, SharedStates, TokenCache
-from neuronxa_task.signature import ModelFacts, model_facts, software
-from neuronxa_task.states import SentenceStates, UnreadableSentenceError, encode
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

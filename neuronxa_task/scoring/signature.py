@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from neuronxa_task.fingerprint import fingerprint
+from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.settings import StateSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch import nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.mixture_kinds import mixture_of
+from neuronxa_task.ffn.moe.undispatched import mixture_of
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, widths
 from neuronxa_task.ffn.site import SUPPORTED, Experts
 

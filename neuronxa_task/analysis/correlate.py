@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronxa_task.correlation.choice import Choice
-from neuronxa_task.correlation.coefficients import METHODS, Correlation, correlate, mean_correlation
-from neuronxa_task.correlation.dependent import compare
-from neuronxa_task.correlation.pairing import Pairing, pair
-from neuronxa_task.correlation.published import published_correlation, published_means
-from neuronxa_task.correlation.resampling import (
+from neuronxa_task.analysis.bootstrap import (
     BOOTSTRAP,
     Bootstrap,
     Interval,
     Points,
     UndefinedCorrelation,
 )
+from neuronxa_task.analysis.dependent import compare
+from neuronxa_task.analysis.pairing import Pairing, pair
+from neuronxa_task.analysis.published import published_correlation, published_means
+from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.statistics import METHODS, Correlation, correlate, mean_correlation
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.results import Results
 
@@ -79,7 +79,7 @@ def correlations(
         paper: set the paper's figures beside.
 
     Raises:
-        NeuronXAError: as of `neuronxa_task.correlation.pairing.pair`, or a method is unknown.
+        NeuronXAError: as of `neuronxa_task.analysis.pairing.pair`, or a method is unknown.
     """
     import pandas as pd
 

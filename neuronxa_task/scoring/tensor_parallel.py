@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neuronxa_task.alignment import Products
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, Experts, Site, neurons_by_layer
 from neuronxa_task.ffn.probe import probe_input, widths
-from neuronxa_task.ranks import Processes
+from neuronxa_task.scoring.alignment import Products
+from neuronxa_task.scoring.data_parallel import Processes
+from neuronxa_task.scoring.states import SentenceStates, encode
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.states import SentenceStates, encode
 
 SAME = 0.01
 """Relative distance below which two processes see the same neurons; of others it is near 1."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuronxa_task.correlation.table import Correlations
-from neuronxa_task.correlation.table_files import (
+from neuronxa_task.analysis.correlate import Correlations
+from neuronxa_task.tables import (
     interval,
     number,
     p_value,

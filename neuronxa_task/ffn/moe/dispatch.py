@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.mixture import IMPLEMENTATION, Mixture, Rows, Show
+from neuronxa_task.ffn.moe.stacked import IMPLEMENTATION, Mixture, Rows, Show
 from neuronxa_task.ffn.site import SUPPORTED, Experts
 
 _SHOWN: dict[nn.Module, tuple[Mixture, Show]] = {}

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronxa_task.correlation.choice import Choice
-from neuronxa_task.correlation.pairing import Pairing, pair
-from neuronxa_task.correlation.prediction import fit, left_out, left_out_mean
-from neuronxa_task.correlation.resampling import UndefinedCorrelation
-from neuronxa_task.correlation.table_files import interval, number, records, without_empty
+from neuronxa_task.analysis.bootstrap import UndefinedCorrelation
+from neuronxa_task.analysis.pairing import Pairing, pair
+from neuronxa_task.analysis.regression import fit, left_out, left_out_mean
+from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import language
 from neuronxa_task.results import Results
+from neuronxa_task.tables import interval, number, records, without_empty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def predictions(
         confidence: of the prediction intervals.
 
     Raises:
-        NeuronXAError: as of `neuronxa_task.correlation.pairing.pair`, or `score` is not among the
+        NeuronXAError: as of `neuronxa_task.analysis.pairing.pair`, or `score` is not among the
             scores.
     """
     import pandas as pd

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ranks import Ranks
+from neuronxa_task.scoring.data_parallel import Ranks
+from neuronxa_task.scoring.signature import ModelFacts
 from neuronxa_task.settings import StateSettings
-from neuronxa_task.signature import ModelFacts
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, Experts, Site, evaluation, neurons_by_layer, reading
-from neuronxa_task.pooling import Pooler
+from neuronxa_task.scoring.pooling import Pooler
 from neuronxa_task.settings import StateSettings
 
 LONGEST_SENTENCE = 5792

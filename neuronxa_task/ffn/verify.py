@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.capture import reading
-from neuronxa_task.ffn.equation import Candidate
-from neuronxa_task.ffn.mixture import Rows, Show, own_forward
+from neuronxa_task.ffn.match import Candidate
+from neuronxa_task.ffn.moe.stacked import Rows, Show, own_forward
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, run_quietly
 from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
 

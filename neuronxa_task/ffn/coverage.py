@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.equation import same_values
+from neuronxa_task.ffn.match import same_values
 from neuronxa_task.ffn.probe import LayerRecords, widths
 from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, Experts, Site
 
