@@ -9,10 +9,10 @@ from torch import nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring.alignment import Alignment, retrieval
-from neuronxa_task.scoring.state_cache import TokenCache
+from neuronxa_task.scoring.alignment import Alignment, Combine, retrieval
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
+from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
 
 if TYPE_CHECKING:
@@ -107,12 +107,12 @@ def score_languages(
     def states_of(side: Sequence[str]) -> SentenceStates:
         return states[[row[tokens[text]] for text in side]]
 
-    of_pivot = states_of(pivot)
+    of_pivot, combine = states_of(pivot), Combine(shards.sum)
     return {
         language: Alignment(
-            nas=retrieval(of_pivot.nas, found.nas, summed=shards.sum),
-            nav=retrieval(of_pivot.nav, found.nav, summed=shards.sum),
-            emb=retrieval(of_pivot.emb, found.emb, summed=shards.sum),
+            nas=retrieval(of_pivot.nas, found.nas, combine=combine),
+            nav=retrieval(of_pivot.nav, found.nav, combine=combine),
+            emb=retrieval(of_pivot.emb, found.emb, combine=combine),
         )
         for language, sentences in targets.items()
         for found in [states_of(sentences)]

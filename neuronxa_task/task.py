@@ -19,7 +19,7 @@ from neuronxa_task import corpus
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.plugin import arguments_of_models
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
-from neuronxa_task.scoring.language_pairs import PairAlignment
+from neuronxa_task.scoring.language_pairs import PairResult
 from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
@@ -66,7 +66,7 @@ class NeuronXATask(Task):
         self.config.metadata = metadata
         self._filters = [build_filter_ensemble("none", [["take_first", None]])]
         self._instances: list[Instance] = []
-        self._answered: PairAlignment | None = None
+        self._answered: PairResult | None = None
         self.download()
 
     # ------------------------------------------------------------ documents
@@ -162,7 +162,7 @@ class NeuronXATask(Task):
     # ------------------------------------------------------------ metrics
 
     def process_results(
-        self, doc: dict[str, Any], results: Sequence[PairAlignment]
+        self, doc: dict[str, Any], results: Sequence[PairResult]
     ) -> dict[str, float | Halves]:
         """Share of layers at which the pair is aligned; for `…_max`, both halves by layer."""
         answer = results[0]
@@ -201,7 +201,7 @@ class NeuronXATask(Task):
         recorded.setdefault("layers", {}).update(layer_profile(representation, retrieval))
         recorded["signature"] = self._signature(len(pairs))
         assert self._answered is not None
-        recorded["neuron_layers"] = list(self._answered.neuron_layers)
+        recorded["neuron_layers"] = list(self._answered.task.neuron_layers)
         return retrieval.best
 
     def _signature(self, pairs: int) -> str:
@@ -213,7 +213,7 @@ class NeuronXATask(Task):
             self.corpus.split,
             self.settings.pivot,
             pairs,
-            answer.data_hash,
-            answer.token_hash,
+            answer.task.data_hash,
+            answer.task.token_hash,
         )
-        return signature(self.settings, data, answer.model)
+        return signature(self.settings, data, answer.task.model)

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from neuronxa_task import score
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring import state_cache as sharing
-from neuronxa_task.scoring.alignment import cosine, products
+from neuronxa_task.scoring import state_cache
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.similarity import cosine, inner_products
 from neuronxa_task.scoring.states import encode
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 from neuronxa_task.settings import StateSettings
@@ -63,14 +63,14 @@ def similarities(model: nn.Module, target: list[str]) -> Iterator[Tensor]:
     states = encode(body, sites, ids, batch_size=8, settings=StateSettings())
     share = share_of(shards, body, sites).of(states)
     for layer in (*share.nas, *share.nav, *share.emb):
-        yield cosine(shards.sum(products(layer[: len(PIVOT)], layer[len(PIVOT) :])))
+        yield cosine(shards.sum(inner_products(layer[: len(PIVOT)], layer[len(PIVOT) :])))
 
 
 def main(models: Path, *arguments: str) -> None:
     from lm_eval.__main__ import cli_evaluate
     from transformers.distributed import DistributedConfig
 
-    sharing.KEPT_BYTES = KEPT_BYTES
+    state_cache.KEPT_BYTES = KEPT_BYTES
     sys.argv = ["lm_eval", *arguments]
     cli_evaluate()
     found = {

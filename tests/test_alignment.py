@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import (
-    Alignment,
-    Retrieval,
-    best_other_target,
-    cosine,
-    finds_pivot,
-    own_similarity,
-    products,
-    retrieval,
-)
+from neuronxa_task.scoring.alignment import Alignment, Combine, Retrieval, retrieval
+from neuronxa_task.scoring.similarity import cosine, inner_products
 
 
 def random_vectors(n: int, features: int, layers: int = 1, seed: int = 0) -> list[torch.Tensor]:
@@ -115,7 +108,7 @@ def test_equal_vectors_have_equal_similarities_to_the_bit() -> None:
     # 101 x 1003: odd edges, where blocked matrix products take another path.
     vectors = random_vectors(101, 1003)[0]
     vectors[100] = vectors[3]
-    similarity = cosine(products(vectors, vectors))
+    similarity = cosine(inner_products(vectors, vectors))
     assert torch.equal(similarity[:, 100], similarity[:, 3])
     assert torch.equal(similarity[100], similarity[3])
 
@@ -144,7 +137,7 @@ def test_a_single_pair_has_no_alignment() -> None:
     [
         ([torch.ones(2, 3)], [torch.ones(2, 4)], r"\[2, 3\] and \[2, 4\]"),
         ([torch.ones(2, 3)], [torch.ones(3, 3)], "2 pivot vectors and 3 target vectors"),
-        ([torch.ones(2, 3)] * 2, [torch.ones(2, 3)], "2 layers of pivot"),
+        ([torch.ones(2, 3)] * 2, [torch.ones(2, 3)], "different numbers of layers"),
     ],
 )
 def test_shapes_that_do_not_fit(
@@ -154,19 +147,58 @@ def test_shapes_that_do_not_fit(
         retrieval(pivot, target)
 
 
-@pytest.mark.parametrize("shares", [[7, 8], [0, 15], [1, 1, 13], [5, 5, 5]])
-def test_columns_split_over_processes_give_the_whole(shares: list[int]) -> None:
+def in_parts(
+    pivot: torch.Tensor,
+    target: torch.Tensor,
+    parts: list[list[int]],
+    target_sentences: list[str] | None = None,
+) -> list[Retrieval]:
+    """What each of several processes gets, which hold some of the pairs' targets each."""
+    nearest_others: list[torch.Tensor] = []
+
+    def tell(nearest: torch.Tensor) -> torch.Tensor:
+        nearest_others.append(nearest)
+        return nearest
+
+    def run(part: list[int], maximum: Callable[[torch.Tensor], torch.Tensor]) -> Retrieval:
+        return retrieval(
+            [pivot],
+            [target[part]],
+            pairs=part,
+            target_sentences=target_sentences,
+            combine=Combine(maximum=maximum),
+        )
+
+    for part in parts:
+        run(part, tell)
+    maximum = torch.stack(nearest_others).amax(dim=0)
+    return [run(part, lambda _: maximum) for part in parts]
+
+
+@pytest.mark.parametrize("sizes", [[7, 8], [0, 15], [1, 1, 13], [5, 5, 5]])
+def test_targets_split_over_processes_give_the_whole(sizes: list[int]) -> None:
     pivot, target = random_vectors(15, 4)[0], random_vectors(15, 4, seed=5)[0] * 0.7
     target = target + pivot
     whole = retrieval([pivot], [target])
+    assert 0 < whole.weak.sum() < 15
     order = torch.randperm(15, generator=torch.Generator().manual_seed(1))
-    columns = order.split(shares)
-    parts = [(own, cosine(products(pivot, target[own]))) for own in columns]
-    others = torch.stack([best_other_target(similarity, own) for own, similarity in parts])
-    for own, similarity in parts:
-        row = own_similarity(similarity, own) > others.amax(dim=0)[own]
-        assert torch.equal(row, whole.from_pivot[0, own])
-        assert torch.equal(finds_pivot(similarity, own), whole.to_pivot[0, own])
+    parts = [part.tolist() for part in order.split(sizes)]
+    for part, result in zip(parts, in_parts(pivot, target, parts), strict=True):
+        assert torch.equal(result.from_pivot, whole.from_pivot[:, part])
+        assert torch.equal(result.to_pivot, whole.to_pivot[:, part])
+
+
+def test_equal_sentences_tie_although_two_processes_round_them_differently() -> None:
+    pivot = torch.eye(4)
+    target = torch.eye(4)
+    target[3] = target[0] * (1 + 1e-6) + 1e-7  # the sentence of pair 0, computed elsewhere
+    parts = [[0, 1], [2, 3]]
+    names = ["same", "b", "c", "same"]
+    first, second = in_parts(pivot, target, parts, names)
+    assert first.from_pivot.tolist() == [[False, True]]
+    assert second.from_pivot.tolist() == [[True, False]]
+    apart, _ = in_parts(pivot, target, parts)
+    assert apart.from_pivot.tolist() == [[True, True]], "rounding alone would not see the tie"
 
 
 def test_metrics_and_layers() -> None:

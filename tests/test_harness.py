@@ -19,8 +19,7 @@ from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForCondition
 from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
-from neuronxa_task.scoring import scorer as scoring
-from neuronxa_task.scoring import state_cache as sharing
+from neuronxa_task.scoring import encoder, state_cache
 
 TASKS = [f"made_up_{language}" for language in LANGUAGES]
 SCORES = ("nasca", "navca", "mexa", "nasca_max", "navca_max", "mexa_max")
@@ -357,13 +356,13 @@ def test_long_sentences_are_cut_and_counted(
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Every sentence that passes the model during the test."""
     passed: list[tuple[int, ...]] = []
-    encode = scoring.encode
+    encode = encoder.encode
 
     def watched(body: Any, sites: Any, sentences: Any, **options: Any) -> Any:
         passed.extend(sentences)
         return encode(body, sites, sentences, **options)
 
-    monkeypatch.setattr(scoring, "encode", watched)
+    monkeypatch.setattr(encoder, "encode", watched)
     return passed
 
 
@@ -379,14 +378,14 @@ def test_memory_holds_the_pivot_and_one_language(
     monkeypatch: pytest.MonkeyPatch, model_folder: Path, tasks: Path
 ) -> None:
     held: list[int] = []
-    of = scoring.SharedStates.of
+    take = state_cache.StateCache.take
 
-    def watched(self: Any, wanted: Any) -> Any:
-        states, row = of(self, wanted)
+    def watched(self: Any, sentences: Any) -> Any:
+        states, rows = take(self, sentences)
         held.append(len(states.nas[0]))
-        return states, row
+        return states, rows
 
-    monkeypatch.setattr(scoring.SharedStates, "of", watched)
+    monkeypatch.setattr(state_cache.StateCache, "take", watched)
     evaluate(model_folder, tasks)
     assert len(held) == 3
     assert max(held) <= 2 * len(PIVOT)
@@ -399,7 +398,7 @@ def test_batches_are_halved_until_they_fit(
     tasks: Path,
 ) -> None:
     tried: list[int] = []
-    encode = scoring.encode
+    encode = encoder.encode
 
     def limited(*arguments: Any, batch_size: int, **options: Any) -> Any:
         tried.append(batch_size)
@@ -407,7 +406,7 @@ def test_batches_are_halved_until_they_fit(
             raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
         return encode(*arguments, batch_size=batch_size, **options)
 
-    monkeypatch.setattr(scoring, "encode", limited)
+    monkeypatch.setattr(encoder, "encode", limited)
     assert layers_of(evaluate(model_folder, tasks, max_batch_size=16)) == layers_of(plain)
     assert tried == [16, 8, 4, 4, 4]
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -422,7 +421,7 @@ def test_the_cache_resumes_an_interrupted_run(
     tmp_path: Path,
 ) -> None:
     cache = str(tmp_path / "cache")
-    encode = scoring.encode
+    encode = encoder.encode
     calls: list[int] = []
 
     def failing_at(number: int) -> Callable[..., Any]:
@@ -434,11 +433,11 @@ def test_the_cache_resumes_an_interrupted_run(
 
         return run
 
-    monkeypatch.setattr(scoring, "encode", failing_at(3))
+    monkeypatch.setattr(encoder, "encode", failing_at(3))
     with pytest.raises(KeyboardInterrupt):
         evaluate(model_folder, tasks, use_cache=cache)
     calls.clear()
-    monkeypatch.setattr(scoring, "encode", failing_at(0))
+    monkeypatch.setattr(encoder, "encode", failing_at(0))
     assert layers_of(evaluate(model_folder, tasks, use_cache=cache)) == layers_of(plain)
     assert len(calls) == 1, "two of three languages were finished before"
     calls.clear()
@@ -457,6 +456,6 @@ def test_states_beyond_the_limit_are_computed_again(
     model_folder: Path,
     tasks: Path,
 ) -> None:
-    monkeypatch.setattr(sharing, "KEPT_BYTES", 5 * 4 * (2 * 48 + 2 * 48 + 3 * 32))
+    monkeypatch.setattr(state_cache, "KEPT_BYTES", 5 * 4 * (2 * 48 + 2 * 48 + 3 * 32))
     assert layers_of(evaluate(model_folder, tasks)) == layers_of(plain)
     assert len(encoded) > len(set(encoded)), "shared sentences beyond the limit pass again"

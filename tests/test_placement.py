@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring.alignment import Products, cosine, products, retrieval
+from neuronxa_task.scoring.alignment import Combine, retrieval
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 
 SCRIPTS = [
@@ -52,24 +53,26 @@ def vectors(n: int, features: int, seed: int = 0) -> Tensor:
     return torch.randn(n, features, generator=generator)
 
 
-def added(parts: list[Products]) -> Products:
-    return Products(*(sum(tensors) for tensors in zip(*parts, strict=True)))
+def added(parts: list[InnerProducts]) -> InnerProducts:
+    return InnerProducts(*(sum(tensors) for tensors in zip(*parts, strict=True)))
 
 
 @pytest.mark.parametrize("widths", [[7, 8], [15, 0], [1, 13, 1], [0, 0, 15]])
 def test_products_of_parts_add_up_to_those_of_the_whole(widths: list[int]) -> None:
     pivot, target = vectors(9, 15), vectors(9, 15, seed=1)
     parts = zip(pivot.split(widths, dim=1), target.split(widths, dim=1), strict=True)
-    similarity = cosine(added([products(*part) for part in parts]))
-    torch.testing.assert_close(similarity, cosine(products(pivot, target)), rtol=0, atol=1e-14)
+    similarity = cosine(added([inner_products(*part) for part in parts]))
+    torch.testing.assert_close(
+        similarity, cosine(inner_products(pivot, target)), rtol=0, atol=1e-14
+    )
 
 
 def test_whole_numbers_lose_nothing_by_the_split() -> None:
     # Neuron states are sums of whole weights: every sum of their products is exact.
     pivot, target = (vectors(20, 101, seed).mul(40).round() for seed in (0, 1))
     parts = zip(pivot.split(26, dim=1), target.split(26, dim=1), strict=True)
-    found = added([products(*part) for part in parts])
-    assert torch.equal(cosine(found), cosine(products(pivot, target)))
+    found = added([inner_products(*part) for part in parts])
+    assert torch.equal(cosine(found), cosine(inner_products(pivot, target)))
 
 
 def test_equal_sentences_tie_in_parts_too() -> None:
@@ -77,10 +80,10 @@ def test_equal_sentences_tie_in_parts_too() -> None:
     target[100] = target[3]
     parts = target.split(335, dim=1)
 
-    def summed(_: Products) -> Products:
-        return added([products(part, part) for part in parts])
+    def summed(_: InnerProducts) -> InnerProducts:
+        return added([inner_products(part, part) for part in parts])
 
-    weak = retrieval([target], [target], summed=summed).weak[0]
+    weak = retrieval([target], [target], combine=Combine(sum=summed)).weak[0]
     assert weak.logical_not().nonzero()[:, 0].tolist() == [3, 100]
 
 
@@ -88,9 +91,9 @@ def test_equal_sentences_tie_in_parts_too() -> None:
 def test_blocks_of_features_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pivot, target = vectors(6, 64), vectors(5, 64, seed=1)
     expected = pivot.double() @ target.double().T
-    monkeypatch.setattr("neuronxa_task.scoring.alignment.BLOCK", block)
-    found = products(pivot, target)
-    torch.testing.assert_close(found.dot, expected, rtol=0, atol=1e-13)
+    monkeypatch.setattr("neuronxa_task.scoring.similarity.BLOCK", block)
+    found = inner_products(pivot, target)
+    torch.testing.assert_close(found.cross, expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(found.pivot, pivot.double().norm(dim=1) ** 2)
     torch.testing.assert_close(found.target, target.double().norm(dim=1) ** 2)
 

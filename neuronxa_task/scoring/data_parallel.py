@@ -12,7 +12,6 @@ from torch import Tensor
 from neuronxa_task.errors import NeuronXAError
 
 if TYPE_CHECKING:
-    from lm_eval.api.model import LM
     from torch.distributed import ProcessGroup
 
 T = TypeVar("T")
@@ -50,30 +49,19 @@ class Processes:
 
 
 @dataclass(frozen=True)
-class Ranks(Processes):
-    """Processes that hold the model each and share the sentences: data parallelism.
+class DataParallel(Processes):
+    """Processes that hold the model each and share the sentences.
 
     Attributes:
-        replicated: every process was handed all documents, so each takes its share of them and
-            the answers are exchanged. So it is with `accelerate launch --cpu`, where the harness
-            (0.4.13) starts the processes but splits documents only between GPUs.
+        replicated: every process received all documents, so each works on some of them and the
+            results are exchanged. So it is with `torchrun` on CPUs, where the harness starts the
+            processes but splits documents only between GPUs.
     """
 
     replicated: bool = False
 
-    @classmethod
-    def of(cls, lm: LM) -> Ranks:
-        """The processes that `lm` was launched with."""
-        if lm.world_size > 1:
-            return cls(lm.rank, lm.world_size, torch.device(lm.device))
-        accelerator = getattr(lm, "accelerator", None)
-        if accelerator is not None and accelerator.num_processes > 1:
-            place = accelerator.process_index, accelerator.num_processes
-            return cls(*place, accelerator.device, replicated=True)
-        return cls()
-
-    def share(self, documents: Sequence[T]) -> list[T]:
-        """The documents this process works on, of those it was handed."""
+    def own(self, documents: Sequence[T]) -> list[T]:
+        """The documents this process works on, of those it received."""
         return list(documents[self.rank :: self.size] if self.replicated else documents)
 
     def maximum(self, tensor: Tensor) -> Tensor:

@@ -1,52 +1,117 @@
-"""Requests and answers: what the harness carries between a task and the model."""
+"""Requests and results: what the harness carries between a task and the model."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.data_parallel import Ranks
+from neuronxa_task.scoring.alignment import Alignment
+from neuronxa_task.scoring.data_parallel import DataParallel
 from neuronxa_task.scoring.signature import ModelFacts
 from neuronxa_task.settings import StateSettings
 
-if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
+
+class Request(Protocol):
+    """The harness's `Instance`, as far as it is read here."""
+
+    task_name: str
+    doc_id: int
+    args: tuple[str, str, dict[str, Any]]
+    """Pivot sentence, target sentence, settings of the states."""
 
 
 @dataclass(frozen=True)
-class PairAlignment:
-    """The answer to a request: the layers at which one sentence pair is aligned.
+class TaskFacts:
+    """What all results of a task have in common.
 
     Attributes:
-        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
-            where that half of weak alignment holds. Layers without neurons have none in `nas_…` and
-            `nav_…`; `emb_…` has one more, the embeddings first.
         data_hash: names the sentence pairs that competed.
         token_hash: names their token ids.
-        model: what of the model and the run can change the answer.
+        model: what of the model and the run can change the result.
         neuron_layers: the layers that have neurons.
     """
 
-    bits: dict[str, str]
     data_hash: str
     token_hash: str
     model: ModelFacts
     neuron_layers: tuple[int, ...]
 
+
+@dataclass(frozen=True)
+class PairResult:
+    """The answer to a request: the layers at which one sentence pair is aligned.
+
+    Attributes:
+        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
+            where that direction of weak alignment holds. Layers without neurons have none in
+            `nas_…` and `nav_…`; `emb_…` has one more, the state before the first layer.
+        task: what it has in common with the task's other results.
+    """
+
+    bits: dict[str, str]
+    task: TaskFacts
+
     def __str__(self) -> str:
         return " ".join(f"{name}={bits}" for name, bits in self.bits.items())
 
 
+TaskResults = dict[int, PairResult]
+"""A task's results by document."""
+
+
+def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts) -> TaskResults:
+    """The alignment of some documents' pairs, in their order, as the harness carries it."""
+    directions = {
+        f"{name}_{direction}": getattr(retrieval, direction).T.tolist()
+        for direction in ("from_pivot", "to_pivot")
+        for name, retrieval in alignment.by_representation().items()
+    }
+    return {
+        document: PairResult(
+            {
+                name: "".join("01"[is_nearest] for is_nearest in pairs[index])
+                for name, pairs in directions.items()
+            },
+            task,
+        )
+        for index, document in enumerate(documents)
+    }
+
+
+def to_json(results: TaskResults) -> str:
+    """A task's results as text, for the harness's cache of responses."""
+    facts = next((asdict(result.task) for result in results.values()), None)
+    bits = {document: result.bits for document, result in results.items()}
+    return json.dumps({"task": facts, "bits": bits})
+
+
+def from_json(text: str) -> TaskResults:
+    """The results that `to_json` wrote."""
+    stored = json.loads(text)
+    if stored["task"] is None:
+        return {}
+    facts = stored["task"]
+    model = facts["model"] | {"settings": tuple(facts["model"]["settings"])}
+    task = TaskFacts(
+        facts["data_hash"],
+        facts["token_hash"],
+        ModelFacts(**model),
+        tuple(facts["neuron_layers"]),
+    )
+    return {int(document): PairResult(bits, task) for document, bits in stored["bits"].items()}
+
+
 @dataclass(frozen=True)
-class LanguagePair:
+class TaskPairs:
     """The sentence pairs of one task.
 
     Attributes:
         task: its name.
         settings: which states are compared.
-        documents: the documents' ids, by pair.
+        documents: the n documents' ids, by pair.
         pivot: n pivot sentences.
         target: their n translations.
         own: the pairs this process works on, as indices.
@@ -59,19 +124,29 @@ class LanguagePair:
     target: list[str]
     own: list[int]
 
+    @property
+    def own_target(self) -> list[str]:
+        """The translations that this process encodes."""
+        return [self.target[index] for index in self.own]
 
-def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[LanguagePair]:
+    @property
+    def own_documents(self) -> list[int]:
+        """The documents that this process answers."""
+        return [self.documents[index] for index in self.own]
+
+
+def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[TaskPairs]:
     """Group requests by task, over all processes.
 
     Raises:
         NeuronXAError: a task has fewer than two sentence pairs.
     """
-    handed: dict[str, dict[int, tuple[str, str, dict[str, Any]]]] = {}
-    for instance in instances:
-        handed.setdefault(instance.task_name, {})[instance.doc_id] = instance.args
-    everywhere = [handed] if ranks.replicated else ranks.gather(handed)
-    pairs = []
-    for task in handed:
+    received: dict[str, dict[int, tuple[str, str, dict[str, Any]]]] = {}
+    for request in requests:
+        received.setdefault(request.task_name, {})[request.doc_id] = request.args
+    everywhere = [received] if processes.replicated else processes.gather(received)
+    tasks = []
+    for task in received:
         documents = {i: request for part in everywhere for i, request in part[task].items()}
         ids = sorted(documents)
         if len(ids) < 2:
@@ -79,15 +154,15 @@ def language_pairs(instances: Sequence[Instance], ranks: Ranks) -> list[Language
                 f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned "
                 "when it is closer than every other pair (raise --limit or num_sentences)"
             )
-        own = set(ranks.share(sorted(handed[task])))
-        pairs.append(
-            LanguagePair(
+        own = set(processes.own(sorted(received[task])))
+        tasks.append(
+            TaskPairs(
                 task,
                 StateSettings(**documents[ids[0]][2]),
                 ids,
                 [documents[i][0] for i in ids],
                 [documents[i][1] for i in ids],
-                [place for place, i in enumerate(ids) if i in own],
+                [index for index, i in enumerate(ids) if i in own],
             )
         )
-    return pairs
+    return tasks

@@ -2,270 +2,189 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
-from neuronxa_task.scoring.alignment import (
-    best_other_target,
-    cosine,
-    finds_pivot,
-    own_similarity,
-    products,
+from neuronxa_task.scoring.alignment import Alignment, Combine, retrieval
+from neuronxa_task.scoring.encoder import ScoredModel, SentenceEncoder
+from neuronxa_task.scoring.language_pairs import (
+    PairResult,
+    Request,
+    TaskFacts,
+    TaskPairs,
+    TaskResults,
+    from_json,
+    pairs_by_task,
+    task_results,
+    to_json,
 )
-from neuronxa_task.scoring.data_parallel import Processes, Ranks
-from neuronxa_task.scoring.language_pairs import LanguagePair, PairAlignment, language_pairs
-from neuronxa_task.scoring.signature import ModelFacts, model_facts, software
-from neuronxa_task.scoring.state_cache import Sentence, SharedStates, TokenCache
-from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
-from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Side, StateSettings
-
-if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
-    from lm_eval.models.huggingface import HFLM
+from neuronxa_task.scoring.signature import software
+from neuronxa_task.scoring.state_cache import Sentence, StateCache
+from neuronxa_task.scoring.states import SentenceStates
+from neuronxa_task.settings import REQUEST_TYPE
 
 
-def neuron_alignment(lm: HFLM, instances: Sequence[Instance]) -> list[PairAlignment]:
-    """Answer the requests of every NeuronXA task of a run (a method of the harness's `HFLM`).
+def answer(model: ScoredModel, requests: Sequence[Request]) -> list[PairResult]:
+    """Answer the requests of every NeuronXA task of a run.
 
     Raises:
-        NeuronXAError: the backend shows no activations, the model has no feed-forward neurons, an
-            activation is not finite, or a task has a single sentence pair.
+        NeuronXAError: the model has no feed-forward neurons, an activation is not finite, or a task
+            has a single sentence pair.
     """
-    _require_readable(lm)
-    ranks = Ranks.of(lm)
-    pairs = language_pairs(instances, ranks)
-    answers = _Scorer(lm, ranks).answers(pairs)
-    return [answers[instance.task_name][instance.doc_id] for instance in instances]
-
-
-def _require_readable(lm: HFLM) -> None:
-    """The body of the model is called as it is: a backend that calls it otherwise is refused."""
-    from lm_eval.models.huggingface import HFLM
-
-    if isinstance(lm, HFLM) and isinstance(lm.model, nn.Module):
-        if type(lm)._model_call is HFLM._model_call:
-            return
-        reason = "changes how the model is called, which would not be seen in its neurons"
-    else:
-        reason = "does not show a model's activations"
-    raise NeuronXAError(
-        f"the backend {type(lm).__name__} {reason}; NeuronXA tasks work with --model hf"
-    )
-
-
-@dataclass(frozen=True)
-class _Readable:
-    """A model, or one half of it, whose neurons were found.
-
-    Attributes:
-        body: what is run.
-        sites: where its neurons are.
-        layers: those that have neurons.
-        facts: what of it can change a score.
-        share: the neurons that this process counts.
-    """
-
-    body: Body
-    sites: tuple[Site | Experts, ...]
-    layers: tuple[int, ...]
-    facts: ModelFacts
-    share: Share
+    results = _Scorer(model).results(pairs_by_task(requests, model.processes))
+    return [results[request.task_name][request.doc_id] for request in requests]
 
 
 class _Scorer:
-    """Scores one language after the other, so that memory does not grow with their number."""
+    """Scores one task after the other, so that memory does not grow with their number."""
 
-    def __init__(self, lm: HFLM, ranks: Ranks) -> None:
-        self.lm, self.ranks = lm, ranks
-        self.shards = Shards.of(lm.model)
-        self.together: Processes = self.shards if self.shards.size > 1 else ranks
-        self._facts = model_facts(lm)
-        self._readable: dict[Side, _Readable] = {}
-        self.tokens = TokenCache(lm.tok_encode, lm.max_length)
-        self.batch_size = lm.max_batch_size if lm.batch_size == "auto" else int(lm.batch_size)
+    def __init__(self, model: ScoredModel) -> None:
+        self.model, self.tokens = model, model.tokens
+        self.encoder = SentenceEncoder(model)
+        self.together = self.encoder.together
 
-    def readable(self, side: Side) -> _Readable:
-        """The model, or its encoder or decoder, with its neurons; found once."""
-        if side not in self._readable:
-            dtype = getattr(self.lm, "mixed_precision_dtype", None)
-            body = find_body(self.lm.model, mixed_precision=dtype, side=side)
-            sites = find_sites(body)
-            settings = ["side"] if body.is_half else []
-            settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
-            facts = replace(self._facts, settings=tuple(settings))
-            layers, share = tuple(neurons_by_layer(sites)), share_of(self.shards, body, sites)
-            self._readable[side] = _Readable(body, sites, layers, facts, share)
-        return self._readable[side]
-
-    def answers(self, pairs: Sequence[LanguagePair]) -> dict[str, dict[int, PairAlignment]]:
-        """Answers by task and document."""
+    def results(self, tasks: Sequence[TaskPairs]) -> dict[str, TaskResults]:
+        """Results by task and document."""
         from tqdm import tqdm
 
-        answers = {pair.task: found for pair in pairs if (found := self._cached(pair)) is not None}
-        open_pairs = [pair for pair in pairs if pair.task not in answers]
-        shared = SharedStates(map(self._sentences, open_pairs), self._encode, self._size)
+        results = {
+            task.task: finished for task in tasks if (finished := self._finished(task)) is not None
+        }
+        unfinished = [task for task in tasks if task.task not in results]
+        cache = StateCache(map(self._sentences, unfinished))
         self.tokens.warn_of_truncation()
         with tqdm(
-            total=shared.distinct,
+            total=cache.distinct,
             desc=f"Running {REQUEST_TYPE} requests",
             unit=" sentences",
             disable=self.together.rank != 0,
-        ) as self.bar:
-            for pair in open_pairs:
-                self.bar.set_postfix_str(pair.task, refresh=False)
-                answers[pair.task] = self._answer(pair, shared)
-                self._cache(pair, answers[pair.task])
-        return answers
+        ) as bar:
+            for task in unfinished:
+                bar.set_postfix_str(task.task, refresh=False)
+                states, rows = self._states(task, cache, bar.update)
+                alignment = self._alignment(task, states, rows)
+                results[task.task] = self._exchanged(task, alignment)
+                self._finish(task, results[task.task])
+        return results
 
     # ------------------------------------------------------------ sentences to states
 
-    def _sentences(self, pair: LanguagePair) -> set[Sentence]:
-        texts = [*pair.pivot, *(pair.target[k] for k in pair.own)] if pair.own else []
-        return {(pair.settings, self.tokens[text]) for text in texts}
+    def _sentences(self, task: TaskPairs) -> set[Sentence]:
+        texts = [*task.pivot, *task.own_target] if task.own else []
+        return {(task.settings, self.tokens[text]) for text in texts}
 
-    def _encode(self, settings: StateSettings, sentences: list[tuple[int, ...]]) -> SentenceStates:
-        """States of the sentences; `--batch_size auto` is halved until a batch fits in memory."""
-        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
-
-        model = self.readable(settings.side)
-        done = 0
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            self.bar.update(count)
-
-        while True:
-            try:
-                states = encode(
-                    model.body,
-                    model.sites,
-                    sentences,
-                    batch_size=self.batch_size,
-                    settings=settings,
-                    pad_id=self.lm.tokenizer.pad_token_id or 0,
-                    progress=progress,
-                )
-                return model.share.of(states)
-            except UnreadableSentenceError as error:
-                raise error.in_text(self.lm.tok_decode(sentences[error.sentence])) from None
-            except RuntimeError as error:
-                # The processes of a split model would wait for one that starts anew.
-                fixed = self.lm.batch_size != "auto" or self.shards.size > 1
-                if fixed or self.batch_size == 1 or not should_reduce_batch_size(error):
-                    raise
-            # accelerate's find_executable_batch_size would also collect garbage before every
-            # language, which takes longer than scoring it.
-            progress(-done)
-            clear_device_cache(garbage_collection=True)
-            self.batch_size //= 2
-
-    def _size(self, states: SentenceStates) -> int:
-        """Memory of one sentence, the same on all processes that must keep the same ones."""
-        sizes: list[int] = self.shards.gather(states.bytes_per_sentence)
-        return max(sizes)
-
-    # ------------------------------------------------------------ states to answers
-
-    def _answer(self, pair: LanguagePair, shared: SharedStates) -> dict[int, PairAlignment]:
-        halves = {name: half.T.tolist() for name, half in self._halves(pair, shared).items()}
-        hashes = data_hash(pair.pivot, pair.target), self._token_hash(pair)
-        model = self.readable(pair.settings.side)
-        answers = {
-            pair.documents[k]: PairAlignment(
-                {
-                    name: "".join("01"[aligned] for aligned in half[place])
-                    for name, half in halves.items()
-                },
-                *hashes,
-                model.facts,
-                model.layers,
-            )
-            for place, k in enumerate(pair.own)
-        }
-        if not self.ranks.replicated:
-            return answers
-        return {k: answer for part in self.ranks.gather(answers) for k, answer in part.items()}
-
-    def _token_hash(self, pair: LanguagePair) -> str:
-        texts = (pair.pivot, pair.target)
-        return data_hash(*([str(self.tokens[text]) for text in side] for side in texts))
-
-    def _halves(self, pair: LanguagePair, shared: SharedStates) -> dict[str, Tensor]:
-        """`nas_from_pivot`, … `emb_to_pivot`, each `[layers, own pairs]` bool."""
-        model = self.readable(pair.settings.side)
-        sizes = [len(model.layers), len(model.layers), len(model.body.layers) + 1]
-        own = torch.tensor(pair.own, dtype=torch.long)
-        others = torch.full((sum(sizes), len(pair.pivot)), -torch.inf, dtype=torch.float64)
-        own_similarities, to_pivot = [], []
-        for index, similarity in enumerate(self._similarities(pair, shared)):
-            column = own.to(similarity.device)
-            own_similarities.append(own_similarity(similarity, column).cpu())
-            to_pivot.append(finds_pivot(similarity, column).cpu())
-            others[index] = best_other_target(similarity, column).cpu()
-        others = self.ranks.maximum(others)
-        if not pair.own:
-            return {}
-        from_pivot = torch.stack(own_similarities) > others[:, own]
-        # Equal sentences tie wherever they are computed, which rounding on two ranks could hide.
-        from_pivot &= ~_repeated([self.tokens[text] for text in pair.target])[own]
-        found = torch.stack(to_pivot) & ~_repeated([self.tokens[text] for text in pair.pivot])[own]
-        return {
-            f"{name}_{direction}": half
-            for direction, stacked in (("from_pivot", from_pivot), ("to_pivot", found))
-            for name, half in zip(SCORE_OF, torch.split(stacked, sizes), strict=True)
-        }
-
-    def _similarities(self, pair: LanguagePair, shared: SharedStates) -> Iterator[Tensor]:
-        """`[n, own pairs]` for every layer of the neuron states, the values, the hidden states."""
+    def _states(
+        self, task: TaskPairs, cache: StateCache, progress: Callable[[int], object]
+    ) -> tuple[SentenceStates | None, dict[Sentence, int]]:
+        """The states of a task's sentences and their rows; `None` if this process has no pairs."""
         failure = None
+        states: SentenceStates | None = None
+        rows: dict[Sentence, int] = {}
         try:
-            states, row = shared.of(self._sentences(pair)) if pair.own else (None, {})
+            if sentences := self._sentences(task):
+                if (held := cache.states) is not None:
+                    cache.drop_unneeded(self.encoder.bytes_per_sentence(held))
+                if missing := cache.missing(sentences):
+                    ids = [ids for _, ids in missing]
+                    cache.add(missing, self.encoder.encode(task.settings, ids, progress))
+                states, rows = cache.take(sentences)
         except NeuronXAError as error:
             failure = error
         self.together.fail_together(failure)
+        return states, rows
+
+    # ------------------------------------------------------------ states to results
+
+    def _alignment(
+        self, task: TaskPairs, states: SentenceStates | None, rows: dict[Sentence, int]
+    ) -> Alignment:
+        """Alignment of this process's pairs, each direction over the pairs of all processes."""
+        side = self.encoder.side(task.settings.side)
+        depths = [len(side.layers), len(side.layers), len(side.body.layers) + 1]
         if states is None:
-            return
-        pivot = [row[pair.settings, self.tokens[text]] for text in pair.pivot]
-        target = [row[pair.settings, self.tokens[pair.target[k]]] for k in pair.own]
-        for layers in (states.nas, states.nav, states.emb):
-            for layer in layers:
-                yield cosine(self.shards.sum(products(layer[pivot], layer[target])))
+            # This process only takes part in the exchange.
+            pivot: Iterator[Tensor] = iter([torch.empty(len(task.pivot), 0)] * sum(depths))
+            target: Iterator[Tensor] = iter([torch.empty(0, 0)] * sum(depths))
+        else:
+            pivot = _of_sentences(states, [rows[self._key(task, text)] for text in task.pivot])
+            target = _of_sentences(
+                states, [rows[self._key(task, text)] for text in task.own_target]
+            )
+        return Alignment(
+            *retrieval(
+                pivot,
+                target,
+                pairs=task.own,
+                pivot_sentences=[self.tokens[text] for text in task.pivot],
+                target_sentences=[self.tokens[text] for text in task.target],
+                combine=Combine(self.encoder.split.sum, self.model.processes.maximum),
+            ).split(depths)
+        )
 
-    # ------------------------------------------------------------ --use_cache
+    def _key(self, task: TaskPairs, text: str) -> Sentence:
+        return task.settings, self.tokens[text]
 
-    def _cached(self, pair: LanguagePair) -> dict[int, PairAlignment] | None:
-        """The answers of an earlier run, if every process has its own of them."""
-        database = self.lm.cache_hook.dbdict
-        if database is None:
+    def _exchanged(self, task: TaskPairs, alignment: Alignment) -> TaskResults:
+        """Results of this process's documents; where every process received all, of all."""
+        side = self.encoder.side(task.settings.side)
+        facts = TaskFacts(
+            data_hash(task.pivot, task.target), self._token_hash(task), side.facts, side.layers
+        )
+        own = task_results(alignment, task.own_documents, facts)
+        if not self.model.processes.replicated:
+            return own
+        gathered: list[TaskResults] = self.model.processes.gather(own)
+        return {document: result for part in gathered for document, result in part.items()}
+
+    def _token_hash(self, task: TaskPairs) -> str:
+        pivot, target = (
+            [str(self.tokens[text]) for text in side] for side in (task.pivot, task.target)
+        )
+        return data_hash(pivot, target)
+
+    # ------------------------------------------------------------ resumption
+
+    def _finished(self, task: TaskPairs) -> TaskResults | None:
+        """The results of an earlier run, if every process has its own of them."""
+        finished = self.model.finished
+        if finished is None:
             return None
-        found = database.get(self._cache_key(pair))
-        return found if all(self.together.gather(found is not None)) else None
+        key = self._finished_key(task)
+        is_finished = key in finished
+        # Every process asks, so that none computes alone what needs an exchange.
+        if not all(self.together.gather(is_finished)):
+            return None
+        return from_json(finished[key])
 
-    def _cache(self, pair: LanguagePair, answers: dict[int, PairAlignment]) -> None:
-        if self.lm.cache_hook.dbdict is not None:
-            self.lm.cache_hook.dbdict[self._cache_key(pair)] = answers
+    def _finish(self, task: TaskPairs, results: TaskResults) -> None:
+        if self.model.finished is not None:
+            self.model.finished[self._finished_key(task)] = to_json(results)
 
-    def _cache_key(self, pair: LanguagePair) -> str:
-        from lm_eval.api.model import hash_args
+    def _finished_key(self, task: TaskPairs) -> str:
+        """Names everything that the results depend on."""
+        request = {
+            "settings": asdict(task.settings),
+            "model": asdict(self.model.facts),
+            "software": software(),
+            "documents": task.documents,
+            "pivot": task.pivot,
+            "target": task.target,
+            "tokens": self._token_hash(task),
+            "process": [self.model.processes.rank, self.model.processes.size],
+        }
+        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+        return f"{REQUEST_TYPE}-{digest}"
 
-        facts = {**asdict(pair.settings), **asdict(self._facts), **software()}
-        share = [self.ranks.rank, self.ranks.size]
-        texts = [pair.pivot, pair.target, self._token_hash(pair)]
-        request = [facts, pair.documents, *texts, share]
-        return str(hash_args(REQUEST_TYPE, request))
 
-
-def _repeated(sentences: Sequence[tuple[int, ...]]) -> Tensor:
-    """`[n]` bool: the same tokens stand at another place, too."""
-    count = Counter(sentences)
-    return torch.tensor([count[sentence] > 1 for sentence in sentences])
+def _of_sentences(states: SentenceStates, rows: Sequence[int]) -> Iterator[Tensor]:
+    """The vectors of some sentences, layer by layer: neuron states, values, hidden states."""
+    for layers in (states.nas, states.nav, states.emb):
+        for layer in layers:
+            yield layer[torch.tensor(rows, device=layer.device)]

@@ -1,16 +1,12 @@
-"""Each distinct sentence passes the model once: sentences that tasks share, and their states."""
+"""States of sentences that tasks share, so that each distinct sentence passes the model once."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
-from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.settings import StateSettings
-
-log = logging.getLogger(__name__)
 
 Sentence = tuple[StateSettings, tuple[int, ...]]
 """What is encoded, and so what can be shared: settings and token ids."""
@@ -19,82 +15,60 @@ KEPT_BYTES = 4 * 1024**3
 """States that later tasks need are kept up to here; beyond it their sentences pass again."""
 
 
-class TokenCache:
-    """Token ids of texts, cut at the model's maximum length.
+class StateCache:
+    """States of the task in work, and of the sentences that a later task shares.
+
+    Memory holds one language and what is worth keeping, never all languages. For every task in
+    turn: `missing` names the sentences to encode, `add` takes their states, `take` gives the
+    task's.
 
     Args:
-        tokenize: text to token ids, special tokens included.
-        max_length: tokens that the model takes.
+        tasks: the sentences of every task, in the order in which they will be taken.
     """
 
-    def __init__(self, tokenize: Callable[[str], Sequence[int]], max_length: int) -> None:
-        self._tokenize, self._max_length = tokenize, max_length
-        self._ids: dict[str, tuple[int, ...]] = {}
-        self.truncated = 0
-
-    def __getitem__(self, text: str) -> tuple[int, ...]:
-        if text not in self._ids:
-            ids = self._tokenize(text)
-            if not ids:
-                raise NeuronXAError(f"the tokenizer makes no tokens of the sentence {text!r}")
-            self.truncated += len(ids) > self._max_length
-            self._ids[text] = tuple(ids[: self._max_length])
-        return self._ids[text]
-
-    def warn_of_truncation(self) -> None:
-        """Say how many sentences were cut, if any."""
-        if self.truncated:
-            log.warning(
-                "%d of %d sentences are longer than the model's %d tokens and were cut there",
-                self.truncated,
-                len(self._ids),
-                self._max_length,
-            )
-
-
-class SharedStates:
-    """States of the sentences in work, and of those that a later task shares.
-
-    Memory holds the language in work and what is worth keeping, never all languages.
-
-    Args:
-        uses: the sentences of every task, in the order in which they will be asked for.
-        encode: computes the states of sentences of equal settings.
-        size: bytes that one sentence takes.
-    """
-
-    def __init__(
-        self,
-        uses: Iterable[set[Sentence]],
-        encode: Callable[[StateSettings, list[tuple[int, ...]]], SentenceStates],
-        size: Callable[[SentenceStates], int],
-    ) -> None:
-        self._pending = Counter(sentence for sentences in uses for sentence in sentences)
-        self._encode, self._size = encode, size
+    def __init__(self, tasks: Iterable[Collection[Sentence]]) -> None:
+        self._uses_left = Counter(sentence for sentences in tasks for sentence in sentences)
         self._states: SentenceStates | None = None
         self._row: dict[Sentence, int] = {}
-        self.distinct = len(self._pending)
+        self.distinct = len(self._uses_left)
 
-    def of(self, sentences: set[Sentence]) -> tuple[SentenceStates, dict[Sentence, int]]:
-        """States that hold `sentences` (of one task, so of equal settings), and their rows."""
-        self._drop_all_but(sentence for sentence in self._row if self._pending[sentence])
-        new = sorted(sentences - self._row.keys(), key=lambda sentence: sentence[1])
-        if new:
-            states = self._encode(new[0][0], [ids for _, ids in new])
-            offset = len(self._row)
-            parts = [states] if self._states is None else [self._states, states]
-            self._states = states if len(parts) == 1 else SentenceStates.concatenate(parts)
-            self._row |= {sentence: offset + place for place, sentence in enumerate(new)}
+    @property
+    def states(self) -> SentenceStates | None:
+        """The states that are kept."""
+        return self._states
+
+    def missing(self, sentences: Collection[Sentence]) -> list[Sentence]:
+        """Those of a task's sentences whose states are not here, in the order of their ids."""
+        return sorted(set(sentences) - self._row.keys(), key=lambda sentence: sentence[1])
+
+    def add(self, sentences: list[Sentence], states: SentenceStates) -> None:
+        """Keep the states of these sentences, of equal settings, in the same order."""
+        first_row = len(self._row)
+        if self._states is not None:
+            states = SentenceStates.concatenate([self._states, states])
+        self._states = states
+        self._row |= {sentence: first_row + index for index, sentence in enumerate(sentences)}
+
+    def take(self, sentences: Collection[Sentence]) -> tuple[SentenceStates, dict[Sentence, int]]:
+        """States that hold a task's sentences, all of which are here, and the row of each."""
         assert self._states is not None
-        self._pending.subtract(sentences)
+        self._uses_left.subtract(sentences)
         return self._states, self._row
 
-    def _drop_all_but(self, needed: Iterable[Sentence]) -> None:
+    def drop_unneeded(self, bytes_per_sentence: int) -> None:
+        """Forget sentences that no later task needs, and those beyond `KEPT_BYTES`.
+
+        Args:
+            bytes_per_sentence: memory of one sentence's states.
+        """
         if self._states is None:
             return
-        kept = sorted(needed, key=lambda sentence: -self._pending[sentence])
-        kept = kept[: max(1, KEPT_BYTES // self._size(self._states))]
+        needed = sorted(
+            (sentence for sentence in self._row if self._uses_left[sentence]),
+            key=lambda sentence: -self._uses_left[sentence],
+        )
+        kept = needed[: max(1, KEPT_BYTES // bytes_per_sentence)]
         if len(kept) == len(self._row):
             return
         self._states = self._states[[self._row[sentence] for sentence in kept]] if kept else None
-        self._row = {sentence: place for place, sentence in enumerate(kept)}
+        self._row = {sentence: row for row, sentence in enumerate(kept)}

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, Experts, Site, neurons_by_layer
 from neuronxa_task.ffn.probe import probe_input, widths
-from neuronxa_task.scoring.alignment import Products
 from neuronxa_task.scoring.data_parallel import Processes
+from neuronxa_task.scoring.similarity import InnerProducts
 from neuronxa_task.scoring.states import SentenceStates, encode
 from neuronxa_task.settings import StateSettings
 
@@ -53,7 +53,7 @@ class Shards(Processes):
                 return cls(*place, weight.to_local().device, mesh.get_group())
         return cls()
 
-    def sum(self, part: Products) -> Products:
+    def sum(self, part: InnerProducts) -> InnerProducts:
         """Sums over the processes, the same on each.
 
         They are added up in the order of the ranks, so that equal elements stay equal to the bit
@@ -67,8 +67,8 @@ class Shards(Processes):
         total = torch.zeros_like(flat)
         for one in parts:
             total += one
-        sums = torch.split(total.to(part.dot.device), [tensor.numel() for tensor in part])
-        return Products(*(s.view(tensor.shape) for s, tensor in zip(sums, part, strict=True)))
+        sums = torch.split(total.to(part.cross.device), [tensor.numel() for tensor in part])
+        return InnerProducts(*(s.view(tensor.shape) for s, tensor in zip(sums, part, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,159 @@
+"""Sentences to their states, by one model: its neurons are found once, batches fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
+from neuronxa_task.scoring.data_parallel import DataParallel, Processes
+from neuronxa_task.scoring.signature import ModelFacts
+from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
+from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
+from neuronxa_task.scoring.tokens import TokenCache
+from neuronxa_task.settings import Side, StateSettings
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """A model that is to be scored, and how it is run.
+
+    Attributes:
+        model: any Hugging Face model.
+        facts: what of it and of the run can change a score.
+        tokens: its tokenizer's ids of a text.
+        decode: token ids to text, for messages.
+        pad_id: any id of the vocabulary.
+        batch_size: sentences per forward pass.
+        shrinks_batches: halve the batch size where a batch does not fit in memory.
+        mixed_precision: autocast to this type.
+        processes: those that hold the model each and share the sentences.
+        finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
+    """
+
+    model: nn.Module
+    facts: ModelFacts
+    tokens: TokenCache
+    decode: Callable[[tuple[int, ...]], str]
+    pad_id: int
+    batch_size: int
+    shrinks_batches: bool = False
+    mixed_precision: torch.dtype | None = None
+    processes: DataParallel = field(default_factory=DataParallel)
+    finished: MutableMapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ModelSide:
+    """A model, or one half of an encoder-decoder, whose neurons were found.
+
+    Attributes:
+        body: what is run.
+        sites: where its neurons are.
+        layers: those that have neurons.
+        facts: what of it can change a score.
+        owned: the neurons that this process counts.
+    """
+
+    body: Body
+    sites: tuple[Site | Experts, ...]
+    layers: tuple[int, ...]
+    facts: ModelFacts
+    owned: Share
+
+
+class SentenceEncoder:
+    """Encodes sentences of token ids, by either side of a model.
+
+    Args:
+        model: what encodes.
+    """
+
+    def __init__(self, model: ScoredModel) -> None:
+        self._model = model
+        self._batch_size = model.batch_size
+        self._sides: dict[Side, ModelSide] = {}
+        self.split = Shards.of(model.model)
+
+    @property
+    def together(self) -> Processes:
+        """The processes that the model is split over, or else the sentences."""
+        return self.split if self.split.size > 1 else self._model.processes
+
+    def side(self, side: Side) -> ModelSide:
+        """The model, or its encoder or decoder, with its neurons; found once.
+
+        Raises:
+            NeuronXAError: it has no feed-forward neurons that can be read.
+        """
+        if side not in self._sides:
+            body = find_body(
+                self._model.model, mixed_precision=self._model.mixed_precision, side=side
+            )
+            sites = find_sites(body)
+            settings = ["side"] if body.is_half else []
+            settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
+            facts = replace(self._model.facts, settings=tuple(settings))
+            layers, owned = tuple(neurons_by_layer(sites)), share_of(self.split, body, sites)
+            self._sides[side] = ModelSide(body, sites, layers, facts, owned)
+        return self._sides[side]
+
+    def encode(
+        self,
+        settings: StateSettings,
+        sentences: list[tuple[int, ...]],
+        progress: Callable[[int], object] = lambda count: None,
+    ) -> SentenceStates:
+        """States of the sentences, of the neurons that this process counts.
+
+        Args:
+            settings: which activations are read, and how they are pooled.
+            sentences: token ids.
+            progress: called with the number of sentences done after every batch; with a negative
+                one where a batch did not fit in memory and they are done again.
+
+        Raises:
+            UnreadableSentenceError: a sentence has no finite states.
+        """
+        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+
+        side = self.side(settings.side)
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(count)
+
+        while True:
+            try:
+                states = encode(
+                    side.body,
+                    side.sites,
+                    sentences,
+                    batch_size=self._batch_size,
+                    settings=settings,
+                    pad_id=self._model.pad_id,
+                    progress=advance,
+                )
+                return side.owned.of(states)
+            except UnreadableSentenceError as error:
+                raise error.in_text(self._model.decode(sentences[error.sentence])) from None
+            except RuntimeError as error:
+                # The processes of a split model would wait for one that starts anew.
+                is_fixed = not self._model.shrinks_batches or self.split.size > 1
+                if is_fixed or self._batch_size == 1 or not should_reduce_batch_size(error):
+                    raise
+            # accelerate's find_executable_batch_size would also collect garbage before every
+            # language, which takes longer than scoring it.
+            advance(-done)
+            clear_device_cache(garbage_collection=True)
+            self._batch_size //= 2
+
+    def bytes_per_sentence(self, states: SentenceStates) -> int:
+        """Memory of one sentence's states, the same on all processes, which keep the same ones."""
+        sizes: list[int] = self.split.gather(states.bytes_per_sentence)
+        return max(sizes)

@@ -1,0 +1,90 @@
+"""Cosine similarity of sentence vectors, in float64, from sums that processes can add up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuronxa_task.errors import NeuronXAError
+
+BLOCK = 4096
+"""Features that are in float64 at a time, so that they stay in the cache: twice as fast for wide
+layers, and without memory for the millions of neurons that experts may have."""
+
+
+class InnerProducts(NamedTuple):
+    """Inner products of two sets of vectors, from which their cosines follow.
+
+    They are sums over the features: those of two parts of the features add up to those of the
+    whole.
+
+    Attributes:
+        cross: `[n, m]` float64, every pivot vector with every target vector.
+        pivot: `[n]` float64, every pivot vector with itself.
+        target: `[m]` float64, every target vector with itself.
+    """
+
+    cross: Tensor
+    pivot: Tensor
+    target: Tensor
+
+
+def inner_products(pivot: Tensor, target: Tensor) -> InnerProducts:
+    """Inner products of sentence vectors; those of equal vectors are equal to the bit.
+
+    Args:
+        pivot: `[n, features]`, any dtype.
+        target: `[m, features]`.
+
+    Raises:
+        NeuronXAError: the shapes do not fit.
+    """
+    if pivot.ndim != 2 or target.ndim != 2 or pivot.shape[1] != target.shape[1]:
+        raise NeuronXAError(
+            f"sentence vectors have the shapes {list(pivot.shape)} and {list(target.shape)}; "
+            "expected [n, features] and [m, features]"
+        )
+    target = target.to(pivot.device)
+    cross = torch.zeros(len(pivot), len(target), dtype=torch.float64, device=pivot.device)
+    pivot_squares, target_squares = cross.new_zeros(len(pivot)), cross.new_zeros(len(target))
+    for start in range(0, pivot.shape[1], BLOCK):
+        p, t = (vectors[:, start : start + BLOCK].double() for vectors in (pivot, target))
+        cross += p @ t.T
+        pivot_squares += p.square().sum(dim=1)
+        target_squares += t.square().sum(dim=1)
+    # A matrix product may round a row at its edge differently from an equal row inside.
+    rows, columns = _first_equal(pivot, pivot_squares), _first_equal(target, target_squares)
+    return InnerProducts(cross[rows][:, columns], pivot_squares, target_squares)
+
+
+def cosine(products: InnerProducts) -> Tensor:
+    """Cosine of every pivot vector with every target vector.
+
+    Returns:
+        `[n, m]` float64. A zero vector has no direction and no nearest neighbour: its similarities
+        are -inf.
+
+    >>> cosine(inner_products(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]])))
+    tensor([[0.7071, 0.0000]], dtype=torch.float64)
+    """
+    lengths = products.pivot.sqrt()[:, None] * products.target.sqrt()
+    is_zero = (products.pivot == 0)[:, None] | (products.target == 0)
+    similarity: Tensor = products.cross / lengths
+    return similarity.masked_fill_(is_zero, -torch.inf)
+
+
+def _first_equal(vectors: Tensor, squares: Tensor) -> Tensor:
+    """`[n]` int64: for each vector the index of the first one equal to it."""
+    first = torch.arange(len(vectors), device=vectors.device)
+    if vectors.shape[1] == 0:
+        return first
+    _, group, size = torch.unique(squares, return_inverse=True, return_counts=True)
+    for shared in torch.nonzero(size > 1).flatten():
+        members = torch.nonzero(group == shared).flatten()
+        for index, member in enumerate(members[1:], start=1):
+            is_equal = (vectors[members[:index]] == vectors[member]).all(dim=1)
+            if is_equal.any():
+                first[member] = members[int(is_equal.nonzero()[0])]
+    return first
