@@ -9,11 +9,12 @@ from torch import nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring.alignment import Alignment, Combine, retrieval
+from neuronxa_task.scoring.alignment import Alignment, Retrieval
+from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 from neuronxa_task.scoring.tokens import TokenCache
-from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
+from neuronxa_task.settings import SCORE_OF, ExpertValues, Pooling, Side, Site, StateSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -108,12 +109,17 @@ def score_languages(
         return states[[row[tokens[text]] for text in side]]
 
     of_pivot, combine = states_of(pivot), Combine(shards.sum)
-    return {
-        language: Alignment(
-            nas=retrieval(of_pivot.nas, found.nas, combine=combine),
-            nav=retrieval(of_pivot.nav, found.nav, combine=combine),
-            emb=retrieval(of_pivot.emb, found.emb, combine=combine),
+
+    def alignment(of_target: SentenceStates) -> Alignment:
+        return Alignment(
+            **{
+                name: Retrieval.of_layers(
+                    rivals_by_layer(
+                        getattr(of_pivot, name), getattr(of_target, name), combine=combine
+                    )
+                )
+                for name in SCORE_OF
+            }
         )
-        for language, sentences in targets.items()
-        for found in [states_of(sentences)]
-    }
+
+    return {language: alignment(states_of(sentences)) for language, sentences in targets.items()}

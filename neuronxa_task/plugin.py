@@ -99,6 +99,7 @@ def scored_model(lm: LM) -> ScoredModel:
         tokens=TokenCache(hf.tok_encode, hf.max_length),
         decode=hf.tok_decode,
         pad_id=hf.tokenizer.pad_token_id or 0,
+        special_ids=frozenset(hf.tokenizer.all_special_ids),
         batch_size=hf.max_batch_size if hf.batch_size == "auto" else int(hf.batch_size),
         shrinks_batches=hf.batch_size == "auto",
         mixed_precision=getattr(hf, "mixed_precision_dtype", None),

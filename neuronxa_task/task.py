@@ -201,7 +201,10 @@ class NeuronXATask(Task):
         recorded.setdefault("layers", {}).update(layer_profile(representation, retrieval))
         recorded["signature"] = self._signature(len(pairs))
         assert self._answered is not None
-        recorded["neuron_layers"] = list(self._answered.task.neuron_layers)
+        facts = self._answered.task
+        recorded["intervals"] = {score: list(ends) for score, ends in facts.intervals.items()}
+        recorded["surface"] = facts.surface
+        recorded["neuron_layers"] = list(facts.neuron_layers)
         return retrieval.best
 
     def _signature(self, pairs: int) -> str:

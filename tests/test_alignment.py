@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
 
 import pytest
 import torch
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import Alignment, Combine, Retrieval, retrieval
+from neuronxa_task.scoring.alignment import Alignment, Retrieval, retrieval
+from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.similarity import cosine, inner_products
 
 
@@ -154,25 +155,38 @@ def in_parts(
     target_sentences: list[str] | None = None,
 ) -> list[Retrieval]:
     """What each of several processes gets, which hold some of the pairs' targets each."""
-    nearest_others: list[torch.Tensor] = []
+    processes = [_Process() for _ in parts]
+    threads = []
+    barrier = threading.Barrier(len(parts))
 
-    def tell(nearest: torch.Tensor) -> torch.Tensor:
-        nearest_others.append(nearest)
-        return nearest
+    def run(process: _Process, part: list[int]) -> None:
+        def maximum(tensor: torch.Tensor) -> torch.Tensor:
+            process.told = tensor
+            barrier.wait()
+            result = torch.stack([other.told for other in processes]).amax(dim=0)
+            barrier.wait()
+            return result
 
-    def run(part: list[int], maximum: Callable[[torch.Tensor], torch.Tensor]) -> Retrieval:
-        return retrieval(
+        layers = rivals_by_layer(
             [pivot],
             [target[part]],
             pairs=part,
             target_sentences=target_sentences,
             combine=Combine(maximum=maximum),
         )
+        process.result = Retrieval.of_layers(layers)
 
-    for part in parts:
-        run(part, tell)
-    maximum = torch.stack(nearest_others).amax(dim=0)
-    return [run(part, lambda _: maximum) for part in parts]
+    for process, part in zip(processes, parts, strict=True):
+        threads.append(threading.Thread(target=run, args=(process, part)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return [process.result for process in processes]
+
+
+class _Process:
+    told: torch.Tensor
+    result: Retrieval
 
 
 @pytest.mark.parametrize("sizes", [[7, 8], [0, 15], [1, 1, 13], [5, 5, 5]])
@@ -182,10 +196,9 @@ def test_targets_split_over_processes_give_the_whole(sizes: list[int]) -> None:
     whole = retrieval([pivot], [target])
     assert 0 < whole.weak.sum() < 15
     order = torch.randperm(15, generator=torch.Generator().manual_seed(1))
-    parts = [part.tolist() for part in order.split(sizes)]
-    for part, result in zip(parts, in_parts(pivot, target, parts), strict=True):
-        assert torch.equal(result.from_pivot, whole.from_pivot[:, part])
-        assert torch.equal(result.to_pivot, whole.to_pivot[:, part])
+    for result in in_parts(pivot, target, [part.tolist() for part in order.split(sizes)]):
+        assert torch.equal(result.from_pivot, whole.from_pivot)
+        assert torch.equal(result.to_pivot, whole.to_pivot)
 
 
 def test_equal_sentences_tie_although_two_processes_round_them_differently() -> None:
@@ -194,11 +207,10 @@ def test_equal_sentences_tie_although_two_processes_round_them_differently() -> 
     target[3] = target[0] * (1 + 1e-6) + 1e-7  # the sentence of pair 0, computed elsewhere
     parts = [[0, 1], [2, 3]]
     names = ["same", "b", "c", "same"]
-    first, second = in_parts(pivot, target, parts, names)
-    assert first.from_pivot.tolist() == [[False, True]]
-    assert second.from_pivot.tolist() == [[True, False]]
-    apart, _ = in_parts(pivot, target, parts)
-    assert apart.from_pivot.tolist() == [[True, True]], "rounding alone would not see the tie"
+    for result in in_parts(pivot, target, parts, names):
+        assert result.from_pivot.tolist() == [[False, True, True, False]]
+    by_rounding, _ = in_parts(pivot, target, parts)
+    assert by_rounding.from_pivot[0].sum() > 2, "rounding alone would not see the tie"
 
 
 def test_metrics_and_layers() -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring.alignment import Combine, retrieval
+from neuronxa_task.scoring.alignment import Retrieval
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 
@@ -83,7 +84,9 @@ def test_equal_sentences_tie_in_parts_too() -> None:
     def summed(_: InnerProducts) -> InnerProducts:
         return added([inner_products(part, part) for part in parts])
 
-    weak = retrieval([target], [target], combine=Combine(sum=summed)).weak[0]
+    weak = Retrieval.of_layers(
+        rivals_by_layer([target], [target], combine=Combine(sum=summed))
+    ).weak[0]
     assert weak.logical_not().nonzero()[:, 0].tolist() == [3, 100]
 
 

@@ -1,23 +1,15 @@
-"""Retrieval and weak alignment of parallel sentence vectors. Pure tensor maths.
-
-A *pair* k is a pivot sentence and its translation. Results do not depend on the order of the pairs.
-Where several processes score together, each holds some of the target sentences (data parallel) or
-some of the features (tensor parallel); `Combine` says what they exchange, and the result is that of
-a single process.
-"""
+"""Retrieval and weak alignment of parallel sentences: what `NASCA`, `NAVCA` and `MEXA` count."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
+from neuronxa_task.scoring.rivals import Rivals, rivals_by_layer
 from neuronxa_task.settings import SCORE_OF
 
 
@@ -58,10 +50,21 @@ class Retrieval:
         """The best layer's fraction."""
         return float(self.by_layer.max())
 
-    def split(self, layers: Sequence[int]) -> list[Retrieval]:
-        """The retrieval of consecutive groups of so many layers."""
-        directions = (torch.split(part, list(layers)) for part in (self.from_pivot, self.to_pivot))
-        return [Retrieval(*parts) for parts in zip(*directions, strict=True)]
+    def of_pairs(self, pairs: Sequence[int]) -> Retrieval:
+        """The retrieval of some of the pairs, among all."""
+        return Retrieval(self.from_pivot[:, pairs], self.to_pivot[:, pairs])
+
+    @classmethod
+    def of_layers(cls, layers: Iterable[Rivals]) -> Retrieval:
+        """Retrieval at every layer, from each layer's rivals.
+
+        Raises:
+            NeuronXAError: there is no layer.
+        """
+        directions = [(rivals.from_pivot, rivals.to_pivot) for rivals in layers]
+        if not directions:
+            raise NeuronXAError("there are no sentence vectors: the model has no layer to compare")
+        return cls(*(torch.stack(direction) for direction in zip(*directions, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,11 @@ class Alignment:
         """`nas`, `nav` and `emb` by name."""
         return {name: getattr(self, name) for name in SCORE_OF}
 
+    def of_pairs(self, pairs: Sequence[int]) -> Alignment:
+        """The alignment of some of the pairs, among all."""
+        parts = self.by_representation()
+        return Alignment(**{name: part.of_pairs(pairs) for name, part in parts.items()})
+
     def metrics(self) -> dict[str, float]:
         """`nasca`, `navca`, `mexa` (mean over layers) and `…_max` (best layer), 0 to 1."""
         retrievals = self.by_representation()
@@ -125,52 +133,18 @@ def layer_profile(representation: str, retrieval: Retrieval) -> dict[str, list[f
     }
 
 
-def _unchanged(of_one_process: InnerProducts) -> InnerProducts:
-    return of_one_process
-
-
-def _same(of_one_process: Tensor) -> Tensor:
-    return of_one_process
-
-
-@dataclass(frozen=True)
-class Combine:
-    """What processes that score together exchange; by default there is one process.
-
-    Attributes:
-        sum: adds up inner products over processes that hold different features each.
-        maximum: elementwise maximum of a tensor over processes that hold different targets each.
-    """
-
-    sum: Callable[[InnerProducts], InnerProducts] = _unchanged
-    maximum: Callable[[Tensor], Tensor] = _same
-
-
-def retrieval(
-    pivot: Iterable[Tensor],
-    target: Iterable[Tensor],
-    *,
-    pairs: Sequence[int] | None = None,
-    pivot_sentences: Sequence[Hashable] | None = None,
-    target_sentences: Sequence[Hashable] | None = None,
-    combine: Combine = Combine(),
-) -> Retrieval:
+def retrieval(pivot: Iterable[Tensor], target: Iterable[Tensor]) -> Retrieval:
     r"""Retrieval in both directions at every layer, by cosine similarity C of sentence vectors.
 
     .. math:: \text{from\_pivot}_k = C_{kk} > \max_{j \ne k} C_{kj}, \qquad
               \text{to\_pivot}_k = C_{kk} > \max_{i \ne k} C_{ik}
 
     Args:
-        pivot: per layer, `[n, features]` vectors of the n pivot sentences.
-        target: per layer, `[m, features]` vectors of this process's m of their n translations.
-        pairs: `[m]`, the pair of each target vector; all n in order by default.
-        pivot_sentences: n names. Equal sentences tie, also if processes that computed them apart
-            rounded them differently, so neither is anyone's strictly nearest.
-        target_sentences: likewise n names of all translations.
-        combine: what processes that score together exchange.
+        pivot: per layer, `[n, features]` vectors of the pivot sentences.
+        target: per layer, `[n, features]` vectors of their translations, in the same order.
 
     Returns:
-        Both directions, `[layers, m]`.
+        Both directions, `[layers, n]`.
 
     Raises:
         NeuronXAError: fewer than two pairs, unequal numbers of layers, or shapes that do not fit.
@@ -179,52 +153,4 @@ def retrieval(
     >>> retrieval([eye], [eye[[0, 2, 1]]]).by_layer
     tensor([0.3333], dtype=torch.float64)
     """
-    own_similarity, to_pivot, other_targets = [], [], []
-    rows = torch.tensor(pairs or [], dtype=torch.long)
-    for pivot_layer, target_layer in _layer_by_layer(pivot, target):
-        n, m = len(pivot_layer), len(target_layer)
-        if n < 2:
-            raise NeuronXAError(
-                "alignment of a single sentence pair is undefined: a pair is aligned when it is "
-                "closer than every other pair; give at least 2 pairs"
-            )
-        if pairs is None:
-            rows = torch.arange(n)
-        if m != len(rows):
-            raise NeuronXAError(f"{n} pivot vectors and {m} target vectors; expected them parallel")
-        similarity = cosine(combine.sum(inner_products(pivot_layer, target_layer)))
-        diagonal = rows.to(similarity.device)[None]
-        own = similarity.gather(0, diagonal)[0]
-        others = similarity.scatter(0, diagonal, -torch.inf)
-        own_similarity.append(own.cpu())
-        to_pivot.append((own > others.amax(dim=0)).cpu())
-        nearest = others.amax(dim=1) if m else others.new_full((n,), -torch.inf)
-        other_targets.append(nearest.cpu())
-    if not other_targets:
-        raise NeuronXAError("there are no sentence vectors: the model has no layer to compare")
-    # One exchange for all layers.
-    nearest_other = combine.maximum(torch.stack(other_targets))
-    from_pivot = torch.stack(own_similarity) > nearest_other[:, rows]
-    return Retrieval(
-        from_pivot & _occurs_once(target_sentences, rows),
-        torch.stack(to_pivot) & _occurs_once(pivot_sentences, rows),
-    )
-
-
-def _layer_by_layer(
-    pivot: Iterable[Tensor], target: Iterable[Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for layers in zip_longest(pivot, target):
-        if layers[0] is None or layers[1] is None:
-            raise NeuronXAError(
-                "pivot and target vectors have different numbers of layers; expected as many"
-            )
-        yield layers
-
-
-def _occurs_once(sentences: Sequence[Hashable] | None, rows: Tensor) -> Tensor:
-    """`[m]` bool: the sentence of a pair stands nowhere else."""
-    if sentences is None:
-        return torch.ones(len(rows), dtype=torch.bool)
-    count = Counter(sentences)
-    return torch.tensor([count[sentence] == 1 for sentence in sentences], dtype=torch.bool)[rows]
+    return Retrieval.of_layers(rivals_by_layer(pivot, target))

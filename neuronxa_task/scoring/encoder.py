@@ -27,6 +27,7 @@ class ScoredModel:
         tokens: its tokenizer's ids of a text.
         decode: token ids to text, for messages.
         pad_id: any id of the vocabulary.
+        special_ids: tokens that say nothing about a sentence.
         batch_size: sentences per forward pass.
         shrinks_batches: halve the batch size where a batch does not fit in memory.
         mixed_precision: autocast to this type.
@@ -39,6 +40,7 @@ class ScoredModel:
     tokens: TokenCache
     decode: Callable[[tuple[int, ...]], str]
     pad_id: int
+    special_ids: frozenset[int]
     batch_size: int
     shrinks_batches: bool = False
     mixed_precision: torch.dtype | None = None

@@ -32,12 +32,18 @@ class TaskFacts:
         token_hash: names their token ids.
         model: what of the model and the run can change the result.
         neuron_layers: the layers that have neurons.
+        surface: fraction of the pairs that find each other by the tokens they share.
+        intervals: low and high end of each score's 95 % interval, by score; none for few pairs.
+        stability: scores of random subsets of the pairs, by score and subset size.
     """
 
     data_hash: str
     token_hash: str
     model: ModelFacts
     neuron_layers: tuple[int, ...]
+    surface: float
+    intervals: dict[str, tuple[float, float]]
+    stability: dict[str, dict[int, Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,13 @@ TaskResults = dict[int, PairResult]
 
 
 def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts) -> TaskResults:
-    """The alignment of some documents' pairs, in their order, as the harness carries it."""
+    """The alignment of some documents' pairs, in their order, as the harness carries it.
+
+    Args:
+        alignment: of those pairs, among all of the task.
+        documents: their ids.
+        task: what the results have in common.
+    """
     directions = {
         f"{name}_{direction}": getattr(retrieval, direction).T.tolist()
         for direction in ("from_pivot", "to_pivot")
@@ -95,12 +107,16 @@ def from_json(text: str) -> TaskResults:
         return {}
     facts = stored["task"]
     model = facts["model"] | {"settings": tuple(facts["model"]["settings"])}
-    task = TaskFacts(
-        facts["data_hash"],
-        facts["token_hash"],
-        ModelFacts(**model),
-        tuple(facts["neuron_layers"]),
-    )
+    facts |= {
+        "model": ModelFacts(**model),
+        "neuron_layers": tuple(facts["neuron_layers"]),
+        "intervals": {score: tuple(ends) for score, ends in facts["intervals"].items()},
+        "stability": {
+            score: {int(size): scores for size, scores in by_size.items()}
+            for score, by_size in facts["stability"].items()
+        },
+    }
+    task = TaskFacts(**facts)
     return {int(document): PairResult(bits, task) for document, bits in stored["bits"].items()}
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import Alignment, Combine, retrieval
+from neuronxa_task.scoring.alignment import Alignment, Retrieval
 from neuronxa_task.scoring.encoder import ScoredModel, SentenceEncoder
 from neuronxa_task.scoring.language_pairs import (
     PairResult,
@@ -25,10 +26,13 @@ from neuronxa_task.scoring.language_pairs import (
     task_results,
     to_json,
 )
+from neuronxa_task.scoring.rivals import Combine, Rivals, rivals_by_layer
 from neuronxa_task.scoring.signature import software
 from neuronxa_task.scoring.state_cache import Sentence, StateCache
 from neuronxa_task.scoring.states import SentenceStates
-from neuronxa_task.settings import REQUEST_TYPE
+from neuronxa_task.scoring.surface import surface
+from neuronxa_task.scoring.uncertainty import ScoreInterval, Stability
+from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF
 
 
 def answer(model: ScoredModel, requests: Sequence[Request]) -> list[PairResult]:
@@ -69,8 +73,7 @@ class _Scorer:
             for task in unfinished:
                 bar.set_postfix_str(task.task, refresh=False)
                 states, rows = self._states(task, cache, bar.update)
-                alignment = self._alignment(task, states, rows)
-                results[task.task] = self._exchanged(task, alignment)
+                results[task.task] = self._score(task, states, rows)
                 self._finish(task, results[task.task])
         return results
 
@@ -102,52 +105,59 @@ class _Scorer:
 
     # ------------------------------------------------------------ states to results
 
-    def _alignment(
+    def _score(
         self, task: TaskPairs, states: SentenceStates | None, rows: dict[Sentence, int]
-    ) -> Alignment:
-        """Alignment of this process's pairs, each direction over the pairs of all processes."""
-        side = self.encoder.side(task.settings.side)
-        depths = [len(side.layers), len(side.layers), len(side.body.layers) + 1]
-        if states is None:
-            # This process only takes part in the exchange.
-            pivot: Iterator[Tensor] = iter([torch.empty(len(task.pivot), 0)] * sum(depths))
-            target: Iterator[Tensor] = iter([torch.empty(0, 0)] * sum(depths))
-        else:
-            pivot = _of_sentences(states, [rows[self._key(task, text)] for text in task.pivot])
-            target = _of_sentences(
-                states, [rows[self._key(task, text)] for text in task.own_target]
-            )
-        return Alignment(
-            *retrieval(
-                pivot,
-                target,
-                pairs=task.own,
-                pivot_sentences=[self.tokens[text] for text in task.pivot],
-                target_sentences=[self.tokens[text] for text in task.target],
-                combine=Combine(self.encoder.split.sum, self.model.processes.maximum),
-            ).split(depths)
-        )
-
-    def _key(self, task: TaskPairs, text: str) -> Sentence:
-        return task.settings, self.tokens[text]
-
-    def _exchanged(self, task: TaskPairs, alignment: Alignment) -> TaskResults:
+    ) -> TaskResults:
         """Results of this process's documents; where every process received all, of all."""
         side = self.encoder.side(task.settings.side)
-        facts = TaskFacts(
-            data_hash(task.pivot, task.target), self._token_hash(task), side.facts, side.layers
+        n, depth = len(task.pivot), len(side.body.layers) + 1
+        depths = {"nas": len(side.layers), "nav": len(side.layers), "emb": depth}
+        pivot_ids, target_ids = self._ids(task.pivot), self._ids(task.target)
+        if states is None:  # this process only takes part in the exchange
+            pivot: Iterator[Tensor] = iter([torch.empty(n, 0)] * sum(depths.values()))
+            target: Iterator[Tensor] = iter([torch.empty(0, 0)] * sum(depths.values()))
+        else:
+            own_ids = [target_ids[pair] for pair in task.own]
+            pivot = _of_sentences(states, [rows[task.settings, ids] for ids in pivot_ids])
+            target = _of_sentences(states, [rows[task.settings, ids] for ids in own_ids])
+        layers = rivals_by_layer(
+            pivot,
+            target,
+            pairs=task.own,
+            pivot_sentences=pivot_ids,
+            target_sentences=target_ids,
+            combine=Combine(self.encoder.split.sum, self.model.processes.maximum),
         )
-        own = task_results(alignment, task.own_documents, facts)
-        if not self.model.processes.replicated:
-            return own
-        gathered: list[TaskResults] = self.model.processes.gather(own)
-        return {document: result for part in gathered for document, result in part.items()}
+        intervals = {name: ScoreInterval(n) for name in SCORE_OF}
+        stability = {name: Stability(n) for name in SCORE_OF}
+        alignment = Alignment(
+            **{
+                name: Retrieval.of_layers(
+                    _observed(islice(layers, depths[name]), intervals[name], stability[name])
+                )
+                for name in SCORE_OF
+            }
+        )
+        facts = TaskFacts(
+            data_hash(task.pivot, task.target),
+            self._token_hash(task),
+            side.facts,
+            side.layers,
+            surface(pivot_ids, target_ids, self.model.special_ids),
+            {SCORE_OF[name]: i.bounds for name, i in intervals.items() if i.bounds is not None},
+            {SCORE_OF[name]: curve.scores for name, curve in stability.items()},
+        )
+        # Every process knows the alignment of all pairs; each answers the documents it received.
+        received = range(n) if self.model.processes.replicated else task.own
+        documents = [task.documents[pair] for pair in received]
+        return task_results(alignment.of_pairs(received), documents, facts)
+
+    def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        return [self.tokens[text] for text in texts]
 
     def _token_hash(self, task: TaskPairs) -> str:
-        pivot, target = (
-            [str(self.tokens[text]) for text in side] for side in (task.pivot, task.target)
-        )
-        return data_hash(pivot, target)
+        pivot, target = (map(str, self._ids(side)) for side in (task.pivot, task.target))
+        return data_hash([*pivot], [*target])
 
     # ------------------------------------------------------------ resumption
 
@@ -188,3 +198,11 @@ def _of_sentences(states: SentenceStates, rows: Sequence[int]) -> Iterator[Tenso
     for layers in (states.nas, states.nav, states.emb):
         for layer in layers:
             yield layer[torch.tensor(rows, device=layer.device)]
+
+
+def _observed(layers: Iterable[Rivals], *observers: ScoreInterval | Stability) -> Iterator[Rivals]:
+    """The layers, each of which the observers count as it passes."""
+    for layer in layers:
+        for observer in observers:
+            observer.add(layer)
+        yield layer

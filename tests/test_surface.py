@@ -1,0 +1,50 @@
+"""The surface baseline against a reference of ten lines."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+from neuronxa_task.scoring.surface import surface
+
+
+def reference(pivot: list[list[int]], target: list[list[int]], special: set[int]) -> float:
+    bags = [
+        [Counter(i for i in ids if i not in special) for ids in side] for side in (pivot, target)
+    ]
+
+    def cosine(a: Counter[int], b: Counter[int]) -> float:
+        dot = sum(a[token] * b[token] for token in a)
+        lengths = sum(n * n for n in a.values()) * sum(n * n for n in b.values())
+        return dot / math.sqrt(lengths) if lengths else -math.inf
+
+    c = [[cosine(p, t) for t in bags[1]] for p in bags[0]]
+    others = [[j for j in range(len(c)) if j != k] for k in range(len(c))]
+    aligned = [all(c[k][k] > max(c[k][j], c[j][k]) for j in others[k]) for k in range(len(c))]
+    return sum(aligned) / len(aligned)
+
+
+def test_equals_the_reference() -> None:
+    draw = random.Random(0)
+    for shared in (0.0, 0.1, 0.5):
+        pivot = [
+            [0, *(draw.randrange(2, 300) for _ in range(draw.randint(3, 12)))] for _ in range(60)
+        ]
+        target = [
+            [
+                0,
+                *(
+                    token if draw.random() < shared else draw.randrange(300, 600)
+                    for token in ids[1:]
+                ),
+            ]
+            for ids in pivot
+        ]
+        expected = reference(pivot, target, {0})
+        assert surface(pivot, target, {0}) == expected
+        assert (shared == 0) == (expected == 0)
+
+
+def test_sentences_of_special_tokens_alone_find_no_one() -> None:
+    assert surface([[0, 1], [0, 5]], [[0, 1], [0, 5]], {0, 1}) == 0.5
