@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import find_body, find_sites
-from neuronxa_task.scoring.alignment import Alignment, Retrieval
+from neuronxa_task.ffn import find_body, find_sites, neurons_by_layer
+from neuronxa_task.scoring.alignment import Alignment
+from neuronxa_task.scoring.measure import measure
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
-from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
+from neuronxa_task.scoring.states import UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
 from neuronxa_task.scoring.tokens import TokenCache
-from neuronxa_task.settings import SCORE_OF, ExpertValues, Pooling, Side, Site, StateSettings
+from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -105,21 +106,18 @@ def score_languages(
     shards.fail_together(failure)
     states = share_of(shards, body, sites).of(states)
 
-    def states_of(side: Sequence[str]) -> SentenceStates:
-        return states[[row[tokens[text]] for text in side]]
+    def vectors(side: Sequence[str]) -> list[Tensor]:
+        """Layer by layer: neuron states, values, hidden states."""
+        of_side = states[[row[tokens[text]] for text in side]]
+        return [*of_side.nas, *of_side.nav, *of_side.emb]
 
-    of_pivot, combine = states_of(pivot), Combine(shards.sum)
-
-    def alignment(of_target: SentenceStates) -> Alignment:
-        return Alignment(
-            **{
-                name: Retrieval.of_layers(
-                    rivals_by_layer(
-                        getattr(of_pivot, name), getattr(of_target, name), combine=combine
-                    )
-                )
-                for name in SCORE_OF
-            }
-        )
-
-    return {language: alignment(states_of(sentences)) for language, sentences in targets.items()}
+    of_pivot, layers = vectors(pivot), tuple(neurons_by_layer(sites))
+    return {
+        language: measure(
+            rivals_by_layer(of_pivot, vectors(sentences), combine=Combine(shards.sum)),
+            layers,
+            len(states.emb),
+            len(pivot),
+        ).alignment
+        for language, sentences in targets.items()
+    }

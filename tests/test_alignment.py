@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 
@@ -242,7 +243,33 @@ def test_metrics_and_layers() -> None:
     ]
 
 
-def test_an_alignment_is_printed_as_its_scores() -> None:
-    eye = [torch.eye(3)]
-    found = Alignment(*(retrieval(eye, eye) for _ in range(3)))
-    assert str(found) == "NASCA 1.000, NAVCA 1.000, MEXA 1.000"
+@pytest.fixture
+def shown() -> Alignment:
+    """Three layers of which the second has no neurons; pair 2 is never aligned."""
+    eye, wrong = torch.eye(4), torch.eye(4)[[0, 1, 1, 3]]
+    neurons, hidden = retrieval([eye] * 2, [wrong] * 2), retrieval([eye] * 4, [eye] * 4)
+    return Alignment(neurons, neurons, hidden, (0, 2), {"nasca": (0.25, 0.75)})
+
+
+def test_an_alignment_is_printed_as_its_scores(shown: Alignment) -> None:
+    assert str(shown) == "NASCA 0.500, NAVCA 0.500, MEXA 1.000"
+    assert repr(shown) == f"Alignment({shown}, 4 pairs, 2 layers with neurons)"
+    assert "0.250 to 0.750" in shown._repr_html_()
+
+
+def test_an_alignment_as_a_table_and_a_dictionary(shown: Alignment) -> None:
+    table = shown.to_frame()
+    assert table.index.tolist() == [0, 1, 2, 3]
+    assert table["nasca"].dropna().to_dict() == {1: 0.5, 3: 0.5}
+    assert table["mexa"].tolist() == [1.0] * 4
+    plain = shown.to_dict()
+    assert plain["nasca"] == 0.5
+    assert plain["layers"] == shown.layers()
+    assert json.loads(json.dumps(plain)) == plain
+
+
+def test_layers_are_drawn_where_they_are(shown: Alignment) -> None:
+    axes = shown.plot_layers()
+    curves = {str(line.get_label()): line.get_xdata() for line in axes.get_lines()}
+    assert list(curves["NASCA 0.500"]) == [1, 3]
+    assert list(curves["MEXA 1.000"]) == [0, 1, 2, 3]

@@ -10,16 +10,15 @@ from neuronxa_task.scoring.surface import surface
 
 
 def reference(pivot: list[list[int]], target: list[list[int]], special: set[int]) -> float:
-    bags = [
-        [Counter(i for i in ids if i not in special) for ids in side] for side in (pivot, target)
-    ]
+    def bag(ids: list[int]) -> Counter[int]:
+        return Counter(i for i in ids if i not in special)
 
     def cosine(a: Counter[int], b: Counter[int]) -> float:
         dot = sum(a[token] * b[token] for token in a)
         lengths = sum(n * n for n in a.values()) * sum(n * n for n in b.values())
         return dot / math.sqrt(lengths) if lengths else -math.inf
 
-    c = [[cosine(p, t) for t in bags[1]] for p in bags[0]]
+    c = [[cosine(bag(p), bag(t)) for t in target] for p in pivot]
     others = [[j for j in range(len(c)) if j != k] for k in range(len(c))]
     aligned = [all(c[k][k] > max(c[k][j], c[j][k]) for j in others[k]) for k in range(len(c))]
     return sum(aligned) / len(aligned)
@@ -27,20 +26,14 @@ def reference(pivot: list[list[int]], target: list[list[int]], special: set[int]
 
 def test_equals_the_reference() -> None:
     draw = random.Random(0)
+
+    def translation(sentence: list[int], shared: float) -> list[int]:
+        """Some of its tokens stay; the others are of another vocabulary."""
+        return [0, *(i if draw.random() < shared else i + 300 for i in sentence[1:])]
+
     for shared in (0.0, 0.1, 0.5):
-        pivot = [
-            [0, *(draw.randrange(2, 300) for _ in range(draw.randint(3, 12)))] for _ in range(60)
-        ]
-        target = [
-            [
-                0,
-                *(
-                    token if draw.random() < shared else draw.randrange(300, 600)
-                    for token in ids[1:]
-                ),
-            ]
-            for ids in pivot
-        ]
+        pivot = [[0, *draw.choices(range(2, 300), k=draw.randint(3, 12))] for _ in range(60)]
+        target = [translation(sentence, shared) for sentence in pivot]
         expected = reference(pivot, target, {0})
         assert surface(pivot, target, {0}) == expected
         assert (shared == 0) == (expected == 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,6 +12,13 @@ from torch import Tensor
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.scoring.rivals import Rivals, rivals_by_layer
 from neuronxa_task.settings import SCORE_OF
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Interval = tuple[float, float]
+"""Low and high end, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,20 +75,29 @@ class Retrieval:
         return cls(*(torch.stack(direction) for direction in zip(*directions, strict=True)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Alignment:
     """Alignment of two languages in a model, in three representations.
 
     Attributes:
-        nas: neuron activation states, of the L layers that have neurons.
+        nas: neuron activation states, of the layers that have neurons.
         nav: neuron activation values, likewise.
         emb: hidden states, one more than the model has layers (before the first layer, then after
             each): the MEXA baseline.
+        neuron_layers: numbers of the layers that have neurons, from 0; all by default.
+        intervals: low and high end of each score's 95 % interval, by score, over sentence pairs;
+            empty for fewer than 20 pairs.
     """
 
     nas: Retrieval
     nav: Retrieval
     emb: Retrieval
+    neuron_layers: Sequence[int] | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        pairs = self.nas.weak.shape[1]
+        return f"Alignment({self}, {pairs} pairs, {len(self.nas.weak)} layers with neurons)"
 
     def __str__(self) -> str:
         return f"NASCA {self.nasca:.3f}, NAVCA {self.navca:.3f}, MEXA {self.mexa:.3f}"
@@ -106,8 +123,8 @@ class Alignment:
 
     def of_pairs(self, pairs: Sequence[int]) -> Alignment:
         """The alignment of some of the pairs, among all."""
-        parts = self.by_representation()
-        return Alignment(**{name: part.of_pairs(pairs) for name, part in parts.items()})
+        nas, nav, emb = (part.of_pairs(pairs) for part in (self.nas, self.nav, self.emb))
+        return Alignment(nas, nav, emb, self.neuron_layers, self.intervals)
 
     def metrics(self) -> dict[str, float]:
         """`nasca`, `navca`, `mexa` (mean over layers) and `…_max` (best layer), 0 to 1."""
@@ -115,6 +132,63 @@ class Alignment:
         return {SCORE_OF[name]: retrieval.score for name, retrieval in retrievals.items()} | {
             f"{SCORE_OF[name]}_max": retrieval.best for name, retrieval in retrievals.items()
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores, intervals and layers, as plain numbers and lists."""
+        intervals = {score: list(ends) for score, ends in self.intervals.items()}
+        return {**self.metrics(), "intervals": intervals, "layers": self.layers()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per state: before the first layer (0), then after each layer (from 1).
+
+        Columns are those of `layers()`; those of neurons are empty in rows without neurons.
+        """
+        import pandas as pd
+
+        rows = range(len(self.emb.weak))
+        neurons = [layer + 1 for layer in self.neuron_layers or range(len(self.nas.weak))]
+        columns = {
+            name: pd.Series(values, rows if len(values) == len(rows) else neurons)
+            for name, values in self.layers().items()
+        }
+        table: pd.DataFrame = pd.DataFrame(columns, index=rows).rename_axis("layer")
+        return table
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: score, its interval, the best layer's value."""
+        import pandas as pd
+
+        table = pd.DataFrame(
+            {
+                "score": [self.metrics()[score] for score in SCORE_OF.values()],
+                "95 % interval": [
+                    "{:.3f} to {:.3f}".format(*self.intervals[score])
+                    if score in self.intervals
+                    else "–"
+                    for score in SCORE_OF.values()
+                ],
+                "best layer": [self.metrics()[f"{score}_max"] for score in SCORE_OF.values()],
+            },
+            index=[score.upper() for score in SCORE_OF.values()],
+        )
+        return str(table.to_html(float_format="{:.3f}".format))
+
+    def plot_layers(self, ax: Axes | None = None) -> Axes:
+        """Draw the fraction of aligned pairs against the layer, a curve per score.
+
+        Args:
+            ax: where to draw; new axes by default.
+        """
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots()[1] if ax is None else ax
+        table = self.to_frame()
+        for score in SCORE_OF.values():
+            curve = table[score].dropna()
+            axes.plot(curve.index, curve, label=f"{score.upper()} {curve.mean():.3f}")
+        axes.set(xlabel="layer", ylabel="aligned pairs", ylim=(0, 1))
+        axes.legend(title="mean over layers")
+        return axes
 
     def layers(self) -> dict[str, list[float]]:
         """Each layer's fraction: weak alignment by score, and both directions by representation."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import Alignment
+from neuronxa_task.scoring.alignment import Alignment, Interval
 from neuronxa_task.scoring.data_parallel import DataParallel
 from neuronxa_task.scoring.signature import ModelFacts
+from neuronxa_task.scoring.uncertainty import StabilityCurve
 from neuronxa_task.settings import StateSettings
 
 
@@ -42,8 +43,8 @@ class TaskFacts:
     model: ModelFacts
     neuron_layers: tuple[int, ...]
     surface: float
-    intervals: dict[str, tuple[float, float]]
-    stability: dict[str, dict[int, Sequence[float]]]
+    intervals: Mapping[str, Interval]
+    stability: Mapping[str, StabilityCurve]
 
 
 @dataclass(frozen=True)

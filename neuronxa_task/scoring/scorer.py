@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 
 import torch
 from torch import Tensor
 
 from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import Alignment, Retrieval
 from neuronxa_task.scoring.encoder import ScoredModel, SentenceEncoder
 from neuronxa_task.scoring.language_pairs import (
     PairResult,
@@ -26,13 +24,13 @@ from neuronxa_task.scoring.language_pairs import (
     task_results,
     to_json,
 )
-from neuronxa_task.scoring.rivals import Combine, Rivals, rivals_by_layer
+from neuronxa_task.scoring.measure import measure
+from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.signature import software
 from neuronxa_task.scoring.state_cache import Sentence, StateCache
 from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.scoring.surface import surface
-from neuronxa_task.scoring.uncertainty import ScoreInterval, Stability
-from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF
+from neuronxa_task.settings import REQUEST_TYPE
 
 
 def answer(model: ScoredModel, requests: Sequence[Request]) -> list[PairResult]:
@@ -110,12 +108,12 @@ class _Scorer:
     ) -> TaskResults:
         """Results of this process's documents; where every process received all, of all."""
         side = self.encoder.side(task.settings.side)
-        n, depth = len(task.pivot), len(side.body.layers) + 1
-        depths = {"nas": len(side.layers), "nav": len(side.layers), "emb": depth}
+        n, hidden_states = len(task.pivot), len(side.body.layers) + 1
+        depth = 2 * len(side.layers) + hidden_states
         pivot_ids, target_ids = self._ids(task.pivot), self._ids(task.target)
         if states is None:  # this process only takes part in the exchange
-            pivot: Iterator[Tensor] = iter([torch.empty(n, 0)] * sum(depths.values()))
-            target: Iterator[Tensor] = iter([torch.empty(0, 0)] * sum(depths.values()))
+            pivot: Iterator[Tensor] = iter([torch.empty(n, 0)] * depth)
+            target: Iterator[Tensor] = iter([torch.empty(0, 0)] * depth)
         else:
             own_ids = [target_ids[pair] for pair in task.own]
             pivot = _of_sentences(states, [rows[task.settings, ids] for ids in pivot_ids])
@@ -128,29 +126,20 @@ class _Scorer:
             target_sentences=target_ids,
             combine=Combine(self.encoder.split.sum, self.model.processes.maximum),
         )
-        intervals = {name: ScoreInterval(n) for name in SCORE_OF}
-        stability = {name: Stability(n) for name in SCORE_OF}
-        alignment = Alignment(
-            **{
-                name: Retrieval.of_layers(
-                    _observed(islice(layers, depths[name]), intervals[name], stability[name])
-                )
-                for name in SCORE_OF
-            }
-        )
+        measurement = measure(layers, side.layers, hidden_states, n)
         facts = TaskFacts(
-            data_hash(task.pivot, task.target),
-            self._token_hash(task),
-            side.facts,
-            side.layers,
-            surface(pivot_ids, target_ids, self.model.special_ids),
-            {SCORE_OF[name]: i.bounds for name, i in intervals.items() if i.bounds is not None},
-            {SCORE_OF[name]: curve.scores for name, curve in stability.items()},
+            data_hash=data_hash(task.pivot, task.target),
+            token_hash=self._token_hash(task),
+            model=side.facts,
+            neuron_layers=side.layers,
+            surface=surface(pivot_ids, target_ids, self.model.special_ids),
+            intervals=measurement.alignment.intervals,
+            stability=measurement.stability,
         )
         # Every process knows the alignment of all pairs; each answers the documents it received.
         received = range(n) if self.model.processes.replicated else task.own
         documents = [task.documents[pair] for pair in received]
-        return task_results(alignment.of_pairs(received), documents, facts)
+        return task_results(measurement.alignment.of_pairs(received), documents, facts)
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         return [self.tokens[text] for text in texts]
@@ -198,11 +187,3 @@ def _of_sentences(states: SentenceStates, rows: Sequence[int]) -> Iterator[Tenso
     for layers in (states.nas, states.nav, states.emb):
         for layer in layers:
             yield layer[torch.tensor(rows, device=layer.device)]
-
-
-def _observed(layers: Iterable[Rivals], *observers: ScoreInterval | Stability) -> Iterator[Rivals]:
-    """The layers, each of which the observers count as it passes."""
-    for layer in layers:
-        for observer in observers:
-            observer.add(layer)
-        yield layer

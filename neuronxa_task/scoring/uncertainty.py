@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from neuronxa_task.scoring.alignment import Interval
 from neuronxa_task.scoring.rivals import Rivals
+
+StabilityCurve = dict[int, list[float]]
+"""By number of pairs, the score of each of 20 random subsets."""
 
 RESAMPLES = 500
 FEWEST_PAIRS = 20
@@ -83,7 +86,7 @@ class ScoreInterval:
         self._layers += 1
 
     @property
-    def bounds(self) -> tuple[float, float] | None:
+    def bounds(self) -> Interval | None:
         """Low and high end, within [0, 1]; `None` for fewer than 20 pairs."""
         if self.pairs < FEWEST_PAIRS:
             return None
@@ -127,6 +130,6 @@ class Stability:
             samples.add(rivals)
 
     @property
-    def scores(self) -> dict[int, Sequence[float]]:
-        """By subset size, the score of each of 20 subsets."""
+    def scores(self) -> StabilityCurve:
+        """The scores of all subsets, by their size."""
         return {size: samples.scores.tolist() for size, samples in self._by_size.items()}
