@@ -1,0 +1,174 @@
+"""Alignment of every pair of languages, from sentence vectors that are kept on the way.
+
+A run scores each language against the pivot, one after the other, and forgets it. For all pairs the
+vectors of every language are kept, in memory or, above a budget, in memory-mapped files.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.scoring.similarity import cosine, inner_products
+
+MEMORY_BUDGET = 2 * 1024**3
+"""Vectors are kept in memory up to here, and in files beyond."""
+
+BLOCK_SENTENCES = 1000
+"""Sentences on either side of a block of language pairs, whose similarities are held at a time."""
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One layer of one representation.
+
+    Attributes:
+        score: the score it counts towards: `nasca`, `navca` or `mexa`.
+        features: neurons, or the hidden size.
+        largest: the largest possible value, if all values are whole numbers.
+    """
+
+    score: str
+    features: int
+    largest: int | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest type that holds the vectors exactly."""
+        is_small = self.largest is not None and self.largest <= np.iinfo(np.uint16).max
+        return np.dtype(np.uint16 if is_small else np.float32)
+
+
+class VectorStore:
+    """Sentence vectors of several languages, layer by layer; a context manager.
+
+    Args:
+        languages: their names.
+        sentences: n, of each language.
+        layers: the layers, in the order in which `add` takes them.
+        folder: where files go, if memory is not enough.
+
+    Raises:
+        NeuronXAError: the folder's disk is too small.
+    """
+
+    def __init__(
+        self,
+        languages: Sequence[str],
+        sentences: int,
+        layers: Sequence[LayerShape],
+        folder: Path | None = None,
+    ) -> None:
+        self.languages, self.sentences, self.layers = tuple(languages), sentences, tuple(layers)
+        self._row = {language: row for row, language in enumerate(languages)}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if self.bytes > MEMORY_BUDGET:
+            root = folder or Path(tempfile.gettempdir())
+            free = shutil.disk_usage(root).free
+            if self.bytes > free:
+                raise NeuronXAError(
+                    f"pairs: true keeps {_gigabytes(self.bytes)} of sentence vectors, and {root} "
+                    f"has {_gigabytes(free)} free; set TMPDIR to a larger disk, or score fewer "
+                    "languages or sentences (num_sentences)"
+                )
+            self._folder = tempfile.TemporaryDirectory(prefix="neuronxa-pairs-", dir=root)
+        self._vectors = [self._empty(index) for index in range(len(self.layers))]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all vectors."""
+        per_sentence = sum(layer.features * layer.dtype.itemsize for layer in self.layers)
+        return per_sentence * self.sentences * len(self.languages)
+
+    def _empty(self, index: int) -> NDArray[Any]:
+        layer = self.layers[index]
+        shape = (len(self.languages), self.sentences, layer.features)
+        if self._folder is None:
+            return np.zeros(shape, layer.dtype)
+        return np.memmap(Path(self._folder.name) / f"{index}.bin", layer.dtype, "w+", shape=shape)
+
+    def add(self, language: str, vectors: Iterator[Tensor]) -> None:
+        """Keep a language's vectors, `[n, features]` for each layer."""
+        for kept, layer in zip(self._vectors, vectors, strict=True):
+            kept[self._row[language]] = layer.cpu().numpy()
+
+    def layer(self, index: int, languages: slice) -> Tensor:
+        """`[languages · n, features]` float32: a layer's vectors of consecutive languages."""
+        vectors = self._vectors[index][languages].astype(np.float32)
+        return torch.from_numpy(vectors.reshape(-1, self.layers[index].features))
+
+    def __enter__(self) -> VectorStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._vectors = []
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def score_all_pairs(
+    store: VectorStore, progress: Any = lambda count: None
+) -> Mapping[str, NDArray[np.float64]]:
+    """Score every pair of languages, as `neuronxa_task.score` scores one.
+
+    Args:
+        store: the vectors of every language, sentence i parallel in all of them.
+        progress: called with the number of language pairs done, of one layer, after each block.
+
+    Returns:
+        By score, `[languages, languages]`: fraction of sentence pairs that are weakly aligned, mean
+        over layers. Symmetric; the diagonal is 1 for distinct sentences.
+    """
+    languages = len(store.languages)
+    depth = dict.fromkeys(dict.fromkeys(layer.score for layer in store.layers), 0)
+    totals = {score: np.zeros((languages, languages)) for score in depth}
+    blocks = list(_blocks(languages, max(1, BLOCK_SENTENCES // store.sentences)))
+    for index, layer in enumerate(store.layers):
+        depth[layer.score] += 1
+        for number, rows in enumerate(blocks):
+            of_rows = store.layer(index, rows)
+            for columns in blocks[number:]:
+                of_columns = of_rows if columns == rows else store.layer(index, columns)
+                aligned = _aligned(of_rows, of_columns, store.sentences).numpy()
+                totals[layer.score][rows, columns] += aligned
+                if columns != rows:
+                    totals[layer.score][columns, rows] += aligned.T
+                progress(aligned.size)
+    return {score: total / depth[score] for score, total in totals.items()}
+
+
+def _aligned(rows: Tensor, columns: Tensor, n: int) -> Tensor:
+    """`[a, b]` float64: fraction of aligned pairs of each of a languages with each of b."""
+    similarity = cosine(inner_products(rows, columns))
+    # [a, b, n, n]: row sentence k of one language, column sentence j of the other
+    similarity = similarity.view(len(rows) // n, n, len(columns) // n, n).transpose(1, 2)
+    own = similarity.diagonal(dim1=2, dim2=3)
+    others = similarity.clone()
+    others.diagonal(dim1=2, dim2=3).fill_(-torch.inf)
+    is_aligned = (own > others.amax(dim=3)) & (own > others.amax(dim=2))
+    return is_aligned.double().mean(dim=2)
+
+
+def _blocks(languages: int, size: int) -> Iterator[slice]:
+    for start in range(0, languages, size):
+        yield slice(start, min(start + size, languages))
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB"
