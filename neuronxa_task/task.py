@@ -91,6 +91,11 @@ class NeuronXATask(Task):
             log.info("%s: the pivot's own task scores %s", task, language)
         return language
 
+    @property
+    def task_name(self) -> str:
+        """Its name, which lm_eval 0.4.10 and 0.4.11 ask every task for but give to YAML tasks."""
+        return str(self.config.task)
+
     # ------------------------------------------------------------ documents
 
     def _load(self, language: str) -> None:
