@@ -26,8 +26,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -20,8 +20,6 @@ README = Path(__file__).parents[1] / "README.md"
 LAYERS = Path(__file__).parent / "phrasebook_layers.json"
 """Every layer's NASCA, NAVCA and MEXA, as lm_eval 0.4.13 and transformers 5.23 gave them."""
 
-pytestmark = pytest.mark.core
-
 
 def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     """One test, so that the demo runs once, whatever processes share the tests."""

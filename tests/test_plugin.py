@@ -1,4 +1,4 @@
-"""Each reliance on the harness's insides. Where one fails, `neuronxa_task/plugin.py` must change."""
+"""Each reliance on the harness's insides; where one fails, `neuronxa_task/plugin.py` changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from lm_eval.tasks import TaskManager
 
 from neuronxa_task import NeuronXAError, plugin, settings
 from neuronxa_task.task import NeuronXATask
-
-pytestmark = pytest.mark.core
 
 
 def load(tasks: Path, name: str, **metadata: Any) -> NeuronXATask:
