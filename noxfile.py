@@ -7,6 +7,7 @@ on the Python that runs nox; `nox -s floor --force-python 3.10` chooses another.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nox
@@ -17,12 +18,6 @@ nox.options.sessions = ["floor", "middle", "newest", "editable"]
 TORCH = "torch==2.13.0"
 """A CPU build where the package index has one; a local build of the user's stays."""
 
-# The lowest versions that pyproject.toml allows.
-FLOOR = (
-    *("lm_eval==0.4.10", "transformers==4.57.1", "datasets==3.6.0", "accelerate==1.0.0"),
-    *("pandas==2.2.2", "scipy==1.13.0", "matplotlib==3.9.0", "jinja2==3.1.3"),
-    *("langcodes==3.5.0", "typer==0.15.1", "pyyaml==6.0.1", "numpy==2.0.0"),
-)
 CORE = ("discovery", "plugin", "settings", "harness", "demo")
 """Test modules that every corner runs."""
 
@@ -43,8 +38,10 @@ def run_core(session: nox.Session) -> None:
 
 @nox.session
 def floor(session: nox.Session) -> None:
-    """Every package at the lowest version that is allowed."""
-    install(session, *FLOOR)
+    """Every package at the lowest version that pyproject.toml allows."""
+    dependencies = nox.project.load_toml("pyproject.toml")["project"]["dependencies"]
+    bounds = [re.match(r"(.+?)>=([\d.]+)", dependency) for dependency in dependencies]
+    install(session, *(f"{bound[1]}=={bound[2]}" for bound in bounds if bound))
     run_core(session)
 
 
