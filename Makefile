@@ -1,12 +1,13 @@
-# Two commands do everything on a machine with Python 3.10+ and make:
+# On a machine with Python 3.10+ and make:
 #   make demo    environment, install, the real harness on the packaged model and corpus
 #   make test    environment, install with the test tools, ruff, mypy, the tests
+#   make versions    the core tests with every supported combination of versions (noxfile.py)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task task_configs -type f -not -name '*.pyc')
+PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task -type f -not -name '*.pyc')
 
-.PHONY: demo test benchmark configs clean
+.PHONY: demo test versions benchmark configs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/neuronxa demo
@@ -17,12 +18,17 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# CORNERS="floor newest" runs some of them only.
+versions: $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt nox
+	$(BIN)/nox $(if $(CORNERS),-s $(CORNERS))
+
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/memory.py
 
 configs: $(VENV)/.installed
-	$(BIN)/python task_configs/write_configs.py
+	$(BIN)/python -m neuronxa_task.task_configs.write_configs
 
 clean:
 	rm -rf $(VENV) demo_results .pytest_cache .mypy_cache .ruff_cache

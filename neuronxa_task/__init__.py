@@ -1,16 +1,15 @@
 """NeuronXA: cross-lingual alignment of language models from their feed-forward neurons.
 
-Importing this package makes the harness know the request type `neuron_alignment`, its metrics and
-its model name; the harness itself imports it when a NeuronXA task is asked for.
+Importing this package imports nothing else. What the harness needs of it is registered when a
+NeuronXA task is loaded (`neuronxa_task.plugin`).
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` takes longer to import than this, whenever Python starts
 if TYPE_CHECKING:
+    from typing import Any
+
     from neuronxa_task.api import score
     from neuronxa_task.callback import AlignmentCallback
     from neuronxa_task.errors import NeuronXAError
@@ -27,13 +26,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
-
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_HOME[name]), name)
-
-
-# The `neuronxa` command answers --help at once; whatever it runs of the harness registers itself.
-if Path((sys.argv or [""])[0]).name != "neuronxa":
-    import neuronxa_task.plugin  # noqa: F401 -- importing it registers

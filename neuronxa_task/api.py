@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites, neurons_by_layer
 from neuronxa_task.scoring.alignment import Alignment
+from neuronxa_task.scoring.max_length import max_length
 from neuronxa_task.scoring.measure import measure
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.states import UnreadableSentenceError, encode
@@ -74,8 +75,6 @@ def score_languages(
 
     Args and errors are those of `score`; `targets` and the answer are by language.
     """
-    from lm_eval.models.utils import resolve_max_length
-
     for language, sentences in targets.items():
         if len(pivot) != len(sentences) or len(pivot) < 2:
             raise NeuronXAError(
@@ -83,7 +82,7 @@ def score_languages(
                 "equal length, of 2 or more"
             )
     tokens = TokenCache(
-        lambda text: tokenizer(text)["input_ids"], resolve_max_length(model.config, tokenizer)
+        lambda text: tokenizer(text)["input_ids"], max_length(model.config, tokenizer)
     )
     texts = {tokens[text]: text for side in (pivot, *targets.values()) for text in side}
     distinct = sorted(texts)

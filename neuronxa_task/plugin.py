@@ -1,25 +1,67 @@
-"""How the plugin enters lm-evaluation-harness: a request type, metrics, and a model name."""
+"""Every contact with the insides of lm-evaluation-harness, a function each, and why.
+
+Checked with lm_eval 0.4.10 to 0.4.13 and its main branch of August 2026; `tests/test_plugin.py` has
+a test for each.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, MutableMapping, Sequence
+import importlib.metadata
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lm_eval.api.model import LM
-from lm_eval.api.registry import register_metric
-from lm_eval.api.task import ALL_OUTPUT_TYPES
-
 from neuronxa_task.errors import NeuronXAError, show_errors_as_one_line
-from neuronxa_task.settings import METADATA_OF_OTHER_TASKS, REQUEST_TYPE, SCORE_OF
+from neuronxa_task.settings import REQUEST_TYPE
 
 if TYPE_CHECKING:
-    from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
     from neuronxa_task.scoring.data_parallel import DataParallel
     from neuronxa_task.scoring.encoder import ScoredModel
     from neuronxa_task.scoring.language_pairs import PairResult
+
+
+def require_known_harness() -> None:
+    """lm_eval 0.5 rewrites tasks, requests and aggregation; nothing below holds there.
+
+    Raises:
+        NeuronXAError: that harness, or a later one, is installed.
+    """
+    version = importlib.metadata.version("lm_eval")
+    if not version.startswith("0.4."):
+        raise NeuronXAError(
+            f"lm_eval {version} is installed; NeuronXA tasks work with lm_eval 0.4.10 to 0.4.13: "
+            'pip install "lm_eval<0.5"'
+        )
+
+
+require_known_harness()  # before what follows, which fails there with a name that says nothing
+
+from lm_eval.api.instance import Instance  # noqa: E402
+from lm_eval.api.metrics import mean  # noqa: E402
+from lm_eval.api.model import LM  # noqa: E402
+from lm_eval.api.task import Task  # noqa: E402
+from lm_eval.config.task import TaskConfig  # noqa: E402
+from lm_eval.filters import build_filter_ensemble  # noqa: E402
+from lm_eval.tasks import TaskManager  # noqa: E402
+
+__all__ = ["LM", "Instance", "Task", "configure", "mean", "metadata_of_file", "register"]
+
+
+def register() -> None:
+    """Prepare the harness for NeuronXA tasks; safe to call again."""
+    answer_requests()
+    hand_metadata_to_python_tasks()
+    show_errors_as_one_line()
+
+
+def answer_requests() -> None:
+    """`evaluate` answers requests of a type by the model's method of that name.
+
+    The method is on `LM`, not on `HFLM`: other backends answer with an error that says what works,
+    and nothing here imports torch.
+    """
+    setattr(LM, REQUEST_TYPE, _answer)
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairResult]:
@@ -29,54 +71,65 @@ def _answer(self: LM, requests: Sequence[Instance]) -> list[PairResult]:
     return answer(scored_model(self), requests)
 
 
-def register() -> None:
-    """Make the request type, its metrics and `LM.neuron_alignment` known; safe to call again."""
-    if REQUEST_TYPE in ALL_OUTPUT_TYPES:
-        return
-    ALL_OUTPUT_TYPES.append(REQUEST_TYPE)
-    # On LM, not HFLM: every backend answers, those without activations with a clear error, and
-    # importing this does not import torch.
-    setattr(LM, REQUEST_TYPE, _answer)
-    for score in SCORE_OF.values():
-        register_metric(metric=score, higher_is_better=True, aggregation="mean")(_per_document)
-        register_metric(metric=f"{score}_max", higher_is_better=True)(_per_document)
-    show_errors_as_one_line()
+def hand_metadata_to_python_tasks() -> None:
+    """Give tasks with a `class` their metadata as every other task has it.
 
-
-def _per_document(items: Any) -> Any:
-    """What the registry asks for; `NeuronXATask.process_results` computes the metrics."""
-    return items
-
-
-def arguments_of_models() -> frozenset[str]:
-    """Keys of a task's metadata that are no settings: what models and other tasks are given.
-
-    The harness merges `--model_args` into every task's metadata and keeps no record of which key
-    came from where, so a mistyped setting could not be told from `attn_implementation=...`. The
-    evaluation in progress knows: its frame is looked up.
+    lm_eval 0.4.10 and 0.4.11 hand `--metadata` and `config_source` to YAML tasks alone. They ask
+    `_config_is_python_task` of a whole configuration right before they build the task.
     """
-    from lm_eval.models.huggingface import HFLM
-    from lm_eval.utils import simple_parse_args_string
+    from neuronxa_task.task import NeuronXATask
 
-    known = METADATA_OF_OTHER_TASKS | set(inspect.signature(HFLM.__init__).parameters)
-    frame = inspect.currentframe()
-    while frame is not None:
-        module, function = frame.f_globals.get("__name__"), frame.f_code.co_name
-        if (module, function) == ("lm_eval.evaluator", "simple_evaluate"):
-            given = frame.f_locals.get("model_args")
-            parsed = simple_parse_args_string(given) if isinstance(given, str) else given
-            return known | frozenset(parsed or ())
-        frame = frame.f_back
-    return known
+    is_python_task = getattr(TaskManager, "_config_is_python_task", None)
+    if is_python_task is None or hasattr(is_python_task, "hands_metadata"):
+        return
+
+    def with_metadata(self: TaskManager, config: dict[str, Any]) -> bool:
+        task_class = config.get("class")
+        if isinstance(task_class, type) and issubclass(task_class, NeuronXATask):
+            entry = self.task_index.get(config.get("task"), {})
+            given = (config.get("metadata") or {}) | (self.metadata or {})
+            config["metadata"] = given | {"config_source": str(entry.get("yaml_path", "inline"))}
+        return bool(is_python_task(self, config))
+
+    with_metadata.hands_metadata = True  # type: ignore[attr-defined]
+    TaskManager._config_is_python_task = with_metadata
 
 
-def __getattr__(name: str) -> Any:
-    """`NeuronXALM`, made when asked for, since its base imports torch and transformers."""
-    if name != "NeuronXALM":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from neuronxa_task.model import NeuronXALM
+def configure(task: Task, options: Mapping[str, Any]) -> None:
+    """Give a task what `Task.__init__` gives, which would first download a data set by itself.
 
-    return NeuronXALM
+    It would also configure the task as a default one, whose `output_type` warns of generation.
+    """
+    task._config = TaskConfig(**options)
+    task._filters = [build_filter_ensemble("none", [["take_first", None]])]
+    task._instances = []
+
+
+def metadata_of_file(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata that a task's own file holds, before the user's was laid over it.
+
+    The harness merges `--model_args` and `--metadata` into every task's metadata, but names the
+    file in `config_source`. A task that comes from no file has what it was given.
+    """
+    source = str(metadata.get("config_source", "inline"))
+    if not source.endswith((".yaml", ".yml")):
+        return dict(metadata)
+    own = _read_task_file(source).get("metadata")
+    return own if isinstance(own, dict) else {}
+
+
+def _read_task_file(path: str) -> dict[str, Any]:
+    """A task file with what it includes, its functions left as they are."""
+    config: dict[str, Any]
+    try:
+        from lm_eval.tasks._yaml_loader import load_yaml
+    except ImportError:  # lm_eval 0.4.10 and 0.4.11
+        from lm_eval.utils import load_yaml_config
+
+        config = load_yaml_config(path, mode="simple")
+    else:
+        config = load_yaml(path, resolve_func=False)
+    return config
 
 
 # ---------------------------------------------------------------- the model behind `lm`
@@ -181,6 +234,3 @@ class ResponseCache(MutableMapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._stored)
-
-
-register()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, Literal, get_args
 
 from neuronxa_task.errors import NeuronXAError, one_of
+
+log = logging.getLogger(__name__)
 
 REQUEST_TYPE = "neuron_alignment"
 SCORE_OF = {"nas": "nasca", "nav": "navca", "emb": "mexa"}
@@ -17,6 +22,15 @@ SCORES = (*SCORE_OF.values(), *(f"{score}_max" for score in SCORE_OF.values()))
 
 METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
 """What BMLAMA-53 (a folder with its data), RULER and its kin read from `--metadata`."""
+
+TASK_METADATA = frozenset(
+    {"version", "language", "target", "config_source", "signature"}
+    | {"layers", "neuron_layers", "intervals", "surface", "stability"}
+)
+"""Metadata of a NeuronXA task beside its settings: what names it, and what its results add."""
+
+SIMILAR = 0.8
+"""Likeness (difflib's ratio) from which an unknown key is taken for a mistyped setting."""
 
 Site = Literal["gate", "product"]
 Pooling = Literal["position", "mean", "last"]
@@ -92,24 +106,36 @@ class Settings(StateSettings):
             raise NeuronXAError(f"dataset is {self.dataset!r}; expected a hub name or a path")
 
     @classmethod
-    def from_metadata(
-        cls, metadata: Mapping[str, Any], *, also_allowed: Callable[[], frozenset[str]]
-    ) -> Settings:
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Settings:
         """Read the settings out of a task's metadata.
 
-        Args:
-            metadata: the harness's merge of YAML metadata, `--model_args` and `--metadata`.
-            also_allowed: gives the keys that belong to somebody else, when there are any.
+        The harness merges the task's own metadata, `--model_args` and `--metadata`, and does not
+        say which key came from where. So a key that is almost a setting's name is a mistake, and
+        any other belongs to the model or to other tasks; those are logged once.
 
         Raises:
-            NeuronXAError: a key is unknown, or a value impossible.
+            NeuronXAError: a key is a mistyped setting, or a value impossible.
         """
-        others = [key for key in metadata if key not in SETTINGS]
-        if others and (unknown := [key for key in others if key not in also_allowed()]):
-            raise NeuronXAError(
-                f"unknown metadata key {one_of(map(repr, unknown))}; expected: {one_of(SETTINGS)}"
-            )
+        others = [key for key in metadata if key not in SETTINGS and key not in TASK_METADATA]
+        for key in others:
+            if similar := _similar_setting(key):
+                raise NeuronXAError(
+                    f"unknown metadata key {key!r}; did you mean {similar!r}? "
+                    f"Settings: {one_of(SETTINGS)}"
+                )
+        if others:
+            _log_once(one_of(sorted(map(str, others)), at_most=40))
         return cls(**{key: metadata[key] for key in SETTINGS if key in metadata})
 
 
 SETTINGS: tuple[str, ...] = tuple(field.name for field in fields(Settings))
+
+
+def _similar_setting(key: object) -> str | None:
+    name = str(key).casefold().replace("-", "_")
+    return next(iter(get_close_matches(name, SETTINGS, n=1, cutoff=SIMILAR)), None)
+
+
+@cache
+def _log_once(names: str) -> None:
+    log.info("metadata that is not NeuronXA's, left to the model and other tasks: %s", names)

@@ -9,15 +9,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from lm_eval.api.instance import Instance
-from lm_eval.api.metrics import mean
-from lm_eval.api.task import Task
-from lm_eval.config.task import TaskConfig
-from lm_eval.filters import build_filter_ensemble
 
 from neuronxa_task import corpus
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.plugin import arguments_of_models
+from neuronxa_task.plugin import (
+    Instance,
+    Task,
+    configure,
+    mean,
+    metadata_of_file,
+    register,
+)
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult
 from neuronxa_task.scoring.signature import DataFacts, signature
@@ -25,7 +27,6 @@ from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettin
 
 log = logging.getLogger(__name__)
 
-HARNESS_METADATA = frozenset({"version", "config_source"})
 Halves = tuple[str, str]
 
 
@@ -33,10 +34,10 @@ class NeuronXATask(Task):
     """Alignment of one language with the pivot, as a task of the harness.
 
     A task's YAML names the data (`dataset_path`, `dataset_name`, `test_split`, the revision in
-    `dataset_kwargs`), the family's pivot (`doc_to_text`), the language (`doc_to_target`), and the
-    settings' defaults (`metadata`). If the user makes the language itself the pivot, the family's
-    pivot takes its place, so that a group still compares the pivot with every other language.
-    Few-shot examples, chat templates and descriptions do not apply: a sentence is read alone.
+    `dataset_kwargs`) and, in its `metadata`, the `language`, the `pivot`, and other settings. If
+    the user makes the language itself the pivot, the file's own pivot takes its place, so that a
+    group still compares the pivot with every other language. Few-shot examples, chat templates and
+    descriptions do not apply: a sentence is read alone.
     """
 
     OUTPUT_TYPE = REQUEST_TYPE
@@ -50,37 +51,55 @@ class NeuronXATask(Task):
         """
         options = dict(config or {})
         options.pop("class", None)
+        if not isinstance(options.get("task"), str):
+            raise NeuronXAError(
+                "a NeuronXA task was loaded without its name; name the folder of its file with "
+                "--include_path, and the task with --tasks"
+            )
         # Loggers read which metrics a task has from its configuration.
         options["metric_list"] = [
             {"metric": name, "aggregation": "mean", "higher_is_better": True}
             for name in self.aggregation()
         ]
-        self._config = TaskConfig(**options)
+        configure(self, options)
         metadata = dict(self.config.metadata or {})
         self.VERSION = metadata.get("version", self.VERSION)
         defaults = {"split": self.config.test_split, "dataset": self.config.dataset_path}
         self.settings = Settings.from_metadata(
-            {key: value for key, value in defaults.items() if value} | metadata,
-            also_allowed=lambda: HARNESS_METADATA | arguments_of_models(),
+            {key: value for key, value in defaults.items() if value} | metadata
         )
         self.config.metadata = metadata
-        self._filters = [build_filter_ensemble("none", [["take_first", None]])]
-        self._instances: list[Instance] = []
         self._answered: PairResult | None = None
-        self.download()
+        self._load(self._language())
+
+    def _language(self) -> str:
+        """The language to compare with the pivot: the file's, or its pivot if that was swapped."""
+        own = metadata_of_file(self.config.metadata)
+        language, task = own.get("language"), self.config.task
+        if not isinstance(language, str):
+            raise NeuronXAError(
+                f"task {task} names no language; expected `language: ...` in its file's metadata "
+                "(`neuronxa tasks` writes such files)"
+            )
+        if (given := self.config.metadata.get("language", language)) != language:
+            raise NeuronXAError(
+                f"--metadata has language {given!r}, but {task} is about {language!r}; "
+                "choose the language by the task's name"
+            )
+        if language == self.settings.pivot and isinstance(own.get("pivot"), str):
+            language = own["pivot"]
+            log.info("%s: the pivot's own task scores %s", task, language)
+        return language
+
+    @property
+    def task_name(self) -> str:
+        """Its name, which lm_eval 0.4.10 and 0.4.11 ask every task for but give to YAML tasks."""
+        return str(self.config.task)
 
     # ------------------------------------------------------------ documents
 
-    def download(self, *_args: Any, **_kwargs: Any) -> None:
-        """Load the sentence pairs of this language."""
-        language = self.config.doc_to_target
-        if not isinstance(language, str):
-            raise NeuronXAError(
-                f"task {self.config.task} names no language; expected `doc_to_target: <language>`"
-            )
-        if language == self.settings.pivot and isinstance(self.config.doc_to_text, str):
-            language = self.config.doc_to_text
-            log.info("%s: the pivot's own task scores %s", self.config.task, language)
+    def _load(self, language: str) -> None:
+        """Load the sentence pairs of a language."""
         self.config.metadata["target"] = language
         own = self.settings.dataset == self.config.dataset_path
         self.corpus = corpus.load(
@@ -186,10 +205,17 @@ class NeuronXATask(Task):
         """All are."""
         return dict.fromkeys(self.aggregation(), True)
 
+    def dump_config(self) -> dict[str, Any]:
+        """The configuration for the result file, with the metadata itself, not a copy of it.
+
+        `_best_layer` adds to the metadata; lm_eval 0.4.10 and 0.4.11 dump before they aggregate.
+        """
+        return {**super().dump_config(), "metadata": self.config.metadata}
+
     def _best_layer(self, representation: str, pairs: Sequence[Halves]) -> float:
         """The best layer's share; every layer's goes into the configuration of the result file.
 
-        The harness aggregates before it dumps the configuration, on the process that writes.
+        The harness aggregates on the process that writes.
         """
         retrieval = Retrieval(
             *(
@@ -220,3 +246,6 @@ class NeuronXATask(Task):
             answer.task.token_hash,
         )
         return signature(self.settings, data, answer.task.model)
+
+
+register()

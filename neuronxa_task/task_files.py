@@ -13,6 +13,9 @@ from neuronxa_task.settings import SCORES
 WRITTEN_BY = "# Written by "
 HEADER = WRITTEN_BY + "`{command}`; change that, not this file.\n"
 
+TASK_CLASS = "neuronxa.NeuronXATask"
+"""Name of the task's class in a YAML file, and so of the Python file beside it."""
+
 
 @dataclass(frozen=True)
 class TaskFamily:
@@ -54,7 +57,7 @@ def write_family(family: TaskFamily, folder: Path) -> None:
         NeuronXAError: the folder cannot be written.
     """
     base = f"_{family.name}_yaml"  # without the ending .yaml, which would make it a task
-    files = {base: _base(family)}
+    files = {base: _base(family), "neuronxa.py": reexport("neuronxa_task.task", "NeuronXATask")}
     for language in family.languages:
         files[f"{family.task(language)}.yaml"] = _task(family, language, base)
     for name, languages in {family.name: family.languages, **family.groups}.items():
@@ -85,6 +88,14 @@ def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
         raise NeuronXAError(f"{folder} cannot be written: {error.strerror}") from error
 
 
+def reexport(module: str, name: str) -> str:
+    """A Python file that lets the YAML files beside it name `module`'s `name` with `!function`.
+
+    lm_eval 0.4.10 and 0.4.11 take whatever stands before the last dot for a file beside the YAML.
+    """
+    return f"from {module} import {name}\n\n__all__ = [{_quoted(name)}]\n"
+
+
 def _quoted(text: str) -> str:
     """A YAML scalar: JSON strings are YAML strings, and `no` must not become false."""
     return json.dumps(text, ensure_ascii=False)
@@ -93,27 +104,27 @@ def _quoted(text: str) -> str:
 def _base(family: TaskFamily) -> str:
     revision = f"dataset_kwargs: {{revision: {family.revision}}}\n" if family.revision else ""
     return (
-        "class: !function neuronxa_task.task.NeuronXATask\n"
+        f"class: !function {TASK_CLASS}\n"
         "output_type: neuron_alignment\n"
         f"dataset_path: {_quoted(family.dataset_path)}\n"
         f"{revision}"
         f"test_split: {_quoted(family.split)}\n"
         "num_fewshot: 0\n"
-        f"doc_to_text: {_quoted(family.pivot)}\n"
-        "metadata:\n"
-        "  version: 1.0\n"
-        f"  pivot: {_quoted(family.pivot)}\n"
-        f"  num_sentences: {family.num_sentences}\n"
     )
 
 
 def _task(family: TaskFamily, language: str, base: str) -> str:
+    """A language's task; the harness takes the metadata of one file only, so it is all here."""
     configuration = family.configurations.get(language)
     return (
         f"include: {base}\n"
         f"task: {_quoted(family.task(language))}\n"
         + (f"dataset_name: {_quoted(configuration)}\n" if configuration else "")
-        + f"doc_to_target: {_quoted(language)}\n"
+        + "metadata:\n"
+        "  version: 1.0\n"
+        f"  language: {_quoted(language)}\n"
+        f"  pivot: {_quoted(family.pivot)}\n"
+        f"  num_sentences: {family.num_sentences}\n"
     )
 
 

@@ -12,7 +12,6 @@ from statistics import mean
 from typing import Any
 
 import hub
-import lm_eval.tasks
 import pytest
 import torch
 from conftest import byte_tokenizer, sentences, tiny_llama, translated
@@ -34,9 +33,9 @@ from runs import (
 from neuronxa_task import score
 from neuronxa_task.languages import FLORES_TARGETS, TATOEBA_CORE
 from neuronxa_task.own_text import make_tasks
+from neuronxa_task.task_configs import folder, write_configs
 
 TESTS = Path(__file__).parent
-CONFIGS = TESTS.parent / "task_configs"
 SPLIT_DOCUMENTS = str(TESTS / "split_documents.py")
 ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes")
 # accelerate 1.15 starts one process for `--cpu`, whatever the number; torchrun starts them all.
@@ -51,15 +50,14 @@ def options(model: Path, tasks: str, *more: str) -> tuple[str, ...]:
 
 
 def test_the_harness_has_the_tasks() -> None:
-    installed = Path(lm_eval.tasks.__file__).parent / "neuronxa"
-    listed = TaskManager(include_path=installed, include_defaults=False).all_tasks
+    listed = TaskManager(include_path=str(folder()), include_defaults=False).all_tasks
     for name in (
         *("neuronxa_flores", "neuronxa_flores_core", "neuronxa_flores_fra_Latn"),
         *("neuronxa_tatoeba", "neuronxa_tatoeba_core", "neuronxa_tatoeba_fra"),
         *("neuronxa_phrasebook", "neuronxa_phrasebook_fra_Latn"),
         *("phrasebook_translation", "phrasebook_translation_fra_Latn"),
     ):
-        assert name in listed, f"{name} is not there; reinstall after changing task_configs"
+        assert name in listed
 
 
 @pytest.mark.skipif(not hub.TATOEBA_SOURCE.is_dir(), reason="../shared/data is not here")
@@ -68,7 +66,7 @@ def test_tatoeba_under_its_hub_name(
 ) -> None:
     hub.write_tatoeba(tmp_path, {code: hub.read_tatoeba(code) for code in TATOEBA_CORE})
     monkeypatch.chdir(tmp_path)
-    arguments = options(model_folder, "neuronxa_tatoeba_core", "--include_path", str(CONFIGS))
+    arguments = options(model_folder, "neuronxa_tatoeba_core", "--include_path", str(folder()))
     run = command_here(tmp_path, *arguments)
     assert run.code == 0, run.stderr
     assert run.results is not None
@@ -263,8 +261,14 @@ def test_own_text_becomes_tasks(tmp_path: Path, model_folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "11 sentence pairs of piv and 3 languages" in done.stdout
     assert "--tasks mine" in done.stdout
+    assert neuronxa("task-path").stdout == f"{folder()}\n"
     written = {path.name for path in (tmp_path / "tasks").iterdir()}
-    expected = {"_mine_yaml", "mine.yaml", *(f"mine_{language}.yaml" for language in LANGUAGES)}
+    expected = {
+        "_mine_yaml",
+        "mine.yaml",
+        "neuronxa.py",
+        *(f"mine_{language}.yaml" for language in LANGUAGES),
+    }
     assert written == expected
 
 
@@ -315,16 +319,13 @@ def test_text_with_mistakes_is_refused_in_one_line(
 
 
 def test_task_files_are_what_their_script_writes(tmp_path: Path) -> None:
-    copy = tmp_path / "task_configs"
-    copy.mkdir()
-    shutil.copy(CONFIGS / "write_configs.py", copy)
-    subprocess.run([sys.executable, str(copy / "write_configs.py")], check=True, timeout=60)
+    write_configs.main(tmp_path)
 
     def files(root: Path) -> dict[str, str]:
         return {
             str(path.relative_to(root)): path.read_text(encoding="utf-8")
             for path in root.rglob("*")
-            if path.is_file() and "__pycache__" not in path.parts
+            if path.is_file() and path.parent != root and "__pycache__" not in path.parts
         }
 
-    assert files(copy) == files(CONFIGS)
+    assert files(tmp_path) == files(folder())

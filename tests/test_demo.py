@@ -17,6 +17,8 @@ from scipy.stats import pearsonr
 from neuronxa_task.demo.command import exposure
 
 README = Path(__file__).parents[1] / "README.md"
+LAYERS = Path(__file__).parent / "phrasebook_layers.json"
+"""Every layer's NASCA, NAVCA and MEXA, as lm_eval 0.4.13 and transformers 5.23 gave them."""
 
 
 def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
@@ -26,6 +28,7 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     alignment_spreads_and_goes_with_translation(rows)
     assert "Pearson correlation of NASCA with translation accuracy over 9 languages" in printed
     the_table_is_the_harness_s_result_file(rows, tmp_path)
+    every_layer_is_as_with_every_other_version(tmp_path)
     the_readme_shows_the_true_output(rows)
     it_ends_by_writing_its_report(printed, tmp_path / "report.html")
 
@@ -67,6 +70,16 @@ def the_table_is_the_harness_s_result_file(rows: dict[str, list[float]], output:
         reported = [of_language[f"{name},none"] for name in ("nasca", "navca", "mexa")]
         reported.append(results[f"phrasebook_translation_{code}"]["acc,none"])
         assert row[1:] == pytest.approx(reported, abs=0.0005)
+
+
+def every_layer_is_as_with_every_other_version(output: Path) -> None:
+    (path,) = output.glob("results_*.json")
+    configs = json.loads(path.read_text(encoding="utf-8"))["configs"]
+    for code, expected in json.loads(LAYERS.read_text(encoding="utf-8")).items():
+        layers = configs[f"neuronxa_phrasebook_{code}"]["metadata"]["layers"]
+        for score, shares in expected.items():
+            # One pair of the hundred: another processor may round a near tie the other way.
+            assert layers[score] == pytest.approx(shares, abs=0.0101), (code, score)
 
 
 def the_readme_shows_the_true_output(rows: dict[str, list[float]]) -> None:

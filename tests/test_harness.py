@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import torch
 from conftest import byte_tokenizer, tiny_llama
-from lm_eval.api.registry import get_metric_aggregation, is_higher_better
-from lm_eval.api.task import ALL_OUTPUT_TYPES
 from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of, write_text
 from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForConditionalGeneration
 
@@ -45,14 +43,6 @@ def plain(model_folder: Path, tasks: Path) -> dict[str, Any]:
 
 def lines(text: Path, language: str) -> list[str]:
     return (text / f"{language}.txt").read_text(encoding="utf-8").splitlines()
-
-
-def test_the_harness_knows_the_request_type_and_metrics() -> None:
-    assert "neuron_alignment" in ALL_OUTPUT_TYPES
-    for name in ("nasca", "navca", "mexa"):
-        assert is_higher_better(name)
-        assert get_metric_aggregation(name)([0.0, 1.0]) == 0.5
-        assert is_higher_better(f"{name}_max")
 
 
 def test_results_equal_the_python_function(plain: dict[str, Any], text: Path) -> None:
@@ -231,7 +221,7 @@ def test_documents_that_the_harness_cannot_split(tasks: Path) -> None:
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=str(tasks), include_defaults=False)
-    task = manager.load(["made_up_near"])["tasks"]["made_up_near"]
+    task = manager.load_task_or_group(["made_up_near"])["made_up_near"]
     with pytest.raises(NeuronXAError, match="2 sentence pairs cannot be split over 3 processes"):
         task.build_all_requests(rank=0, world_size=3, limit=2)
     task.build_all_requests(rank=2, world_size=3, limit=3)
@@ -251,7 +241,8 @@ def test_model_arguments_are_no_unknown_settings(
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"num_sentence": 5}, "unknown metadata key 'num_sentence'; expected: .*num_sentences"),
+        ({"num_sentence": 5}, "unknown metadata key 'num_sentence'; did you mean 'num_sentences'"),
+        ({"language": "far"}, "has language 'far', but made_up_[nm].* is about '[nm]"),
         ({"pivot": "eng_Latn"}, "no language 'eng_Latn'; it has: far, middle, near, piv"),
         ({"num_sentences": 12}, "has 11 sentence pairs for piv-.* 12 were asked for"),
         ({"nas_site": "down"}, "nas_site is 'down'; expected one of: gate, product"),

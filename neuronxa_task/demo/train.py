@@ -189,6 +189,7 @@ def save(
     """Write a folder for ``from_pretrained``: float16 weights, to be computed with in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
+    _let_transformers_4_read_it(folder / "tokenizer_config.json")
     model.config.save_pretrained(folder)
     # ``dtype="auto"`` follows the configuration, not the file: half precision is for storage only.
     changes = {"architectures": ["LlamaForCausalLM"], "dtype": "float32"}
@@ -202,6 +203,15 @@ def save(
     }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "exposure.json").write_text(json.dumps(exposure, indent=2) + "\n", encoding="utf-8")
+
+
+def _let_transformers_4_read_it(path: Path) -> None:
+    """Write a tokenizer's configuration with the names of version 4, which version 5 reads, too."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if "extra_special_tokens" in config:
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _architecture(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from neuronxa_task.settings import METADATA_OF_OTHER_TASKS, SETTINGS, Settings
 
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)
 DEFAULT_PIVOTS = (FLORES_PIVOT, TATOEBA_PIVOT)
+INSTALLED = re.compile(r"(^|/)(lm_eval/tasks|neuronxa_task/task_configs)/")
+"""In the path of a task file that needs no `--include_path`."""
 
 
 def command_of(file: ResultFile) -> str:
@@ -69,7 +72,7 @@ def _own_tasks(file: ResultFile) -> str | None:
     """Folder of tasks that are not the harness's own."""
     for task in file.part("configs"):
         source = file.metadata(task).get("config_source")
-        if isinstance(source, str) and "lm_eval/tasks/" not in Path(source).as_posix():
+        if isinstance(source, str) and not INSTALLED.search(Path(source).as_posix()):
             return str(Path(source).parent)
     return None
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
+from neuronxa_task.ffn.moe.stacked import transformers_exchanges_experts
 from neuronxa_task.ffn.moe.undispatched import mixture_of
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, widths
 from neuronxa_task.ffn.site import SUPPORTED, Experts
@@ -66,8 +67,16 @@ def require_all_known(
     if sign is not None:
         raise NeuronXAError(
             f"{body.family}: layer {layer} routes tokens to experts in a way that is not known "
-            f"({sign}), so a part of its neurons would be missing; supported: {SUPPORTED}"
+            f"({sign}), so a part of its neurons would be missing; {_remedy()}"
         )
+
+
+def _remedy() -> str:
+    from transformers import __version__
+
+    if transformers_exchanges_experts():
+        return f"supported: {SUPPORTED}"
+    return f"experts are read with transformers 5.14 or newer, and {__version__} is installed"
 
 
 def _is_dense(

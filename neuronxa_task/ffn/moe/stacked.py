@@ -65,6 +65,13 @@ class Mixture:
     is_registered: bool = False
 
 
+def transformers_exchanges_experts() -> bool:
+    """Whether it lets a model's experts run another way and back: since version 5.14."""
+    from transformers import PreTrainedModel
+
+    return hasattr(PreTrainedModel, "get_experts_implementation")
+
+
 def own_forward(module: nn.Module) -> Callable[..., Tensor]:
     """What the module computes by itself: its class's forward, below transformers' dispatch."""
     forward: Callable[..., Tensor] = inspect.unwrap(type(module).forward)

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn.moe.stacked import Mixture, Rows, Show, routed_sum, shape_of, stacked
+from neuronxa_task.ffn.moe.stacked import (
+    Mixture,
+    Rows,
+    Show,
+    routed_sum,
+    shape_of,
+    stacked,
+    transformers_exchanges_experts,
+)
 
 
 def _gate_and_up(values: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
@@ -169,7 +177,8 @@ def mixture_of(module: nn.Module) -> Mixture | None:
         NeuronXAError: its experts have a gating of their own that cannot be told, or weights in
             8 bits.
     """
-    if hasattr(module, "_apply_gate") and hasattr(module, "is_transposed"):
+    is_dispatched = hasattr(module, "_apply_gate") and hasattr(module, "is_transposed")
+    if is_dispatched and transformers_exchanges_experts():
         weight: Any = module.down_proj
         if weight.dtype.itemsize == 1 or "FP8" in type(module).__name__:
             raise NeuronXAError(
