@@ -337,6 +337,27 @@ def test_no_result_file_is_a_failure(harness: Harness, tmp_path: Path) -> None:
         reproduce.reproduce(write(tmp_path, models=["a"], tasks=["xnli"]))
 
 
+@pytest.mark.parametrize(
+    ("group", "commands", "skipped"),
+    [
+        ("neuronxa_phrasebook", ["leaderboard", "report"], ["correlate and predict, which need"]),
+        (
+            "phrasebook_translation",
+            [],
+            ["correlate and predict, which need", "leaderboard and report, which need alignment"],
+        ),
+    ],
+)
+def test_what_cannot_be_computed_is_skipped_and_said(
+    group: str, commands: list[str], skipped: list[str], tmp_path: Path
+) -> None:
+    (file,) = (RESULTS / "demo" / RUNS).glob(f"*/{group}/results_*.json")
+    concluded, lines = reproduce.conclusions(tmp_path, [file])
+    assert [name for name, *_ in concluded] == commands
+    assert [line[: len(start)] for line, start in zip(lines, skipped, strict=True)] == skipped
+    assert "the most that a model has of both is 0" in lines[0]
+
+
 # ---------------------------------------------------------------- for real
 
 
