@@ -24,7 +24,7 @@ def reproduce(
         typer.Option("--dry-run", help="Print each run's configuration; run and write nothing."),
     ] = False,
 ) -> None:
-    """Run lm_eval for a list of models and tasks, then correlate and report.
+    """Run lm_eval on models and tasks of a file, then report.
 
     What an earlier call has finished is not run again; after a failed run the next one follows.
 
