@@ -15,10 +15,13 @@ from neuronxa_task.report import write_report
 from neuronxa_task.results import read_results
 
 TASKS = ("neuronxa_phrasebook", "phrasebook_translation")
-QUIET = {"LMEVAL_LOG_LEVEL": "ERROR", "TQDM_DELAY": "3"} | {
-    name: "error" for name in ("TRANSFORMERS_VERBOSITY", "DATASETS_VERBOSITY")
+QUIET = {
+    "LMEVAL_LOG_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "TQDM_DELAY": "3",
 }
-"""Only errors are logged, and only work of more than three seconds has a progress bar."""
+"""Only errors are logged, and only what takes more than three seconds has a progress bar."""
 
 TITLE = "The demo: a tiny model and its phrasebook in ten languages"
 
