@@ -427,8 +427,8 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
     kept = {path.relative_to(committed) for path in committed.rglob("*") if path.is_file()}
     assert made == {path for path in kept if path.parts[0] != RUNS}
     for name in ("correlation", "comparison", "prediction", "leaderboard"):
-        tables = (pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path, committed))
-        pd.testing.assert_frame_equal(*tables, rtol=1e-6)
+        now, before = (pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path, committed))
+        pd.testing.assert_frame_equal(now, before, rtol=1e-6)
     assert _page(tmp_path / "report.html") == _page(committed / "report.html")
 
 
