@@ -216,3 +216,12 @@ def test_the_readme_has_commands_that_are_run() -> None:
 )
 def test_a_command_with_a_mistake_is_seen(command: str) -> None:
     assert problems([command], parse) != []
+
+
+def test_the_files_that_contributors_are_told_of_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`([\w./]+/[\w.]*)`", text) + re.findall(r"(tests/\w+\.py)", text)
+    assert len(paths) > 20
+    folders = (ROOT, ROOT / "neuronxa_task")
+    missing = {path for path in paths if not any((folder / path).exists() for folder in folders)}
+    assert missing - {"lm_eval/", "commands/NAME.py"} == set()
