@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from typing import Annotated
 
@@ -24,7 +23,6 @@ from neuronxa_task.errors import NeuronXAError
 app = typer.Typer(
     name="neuronxa",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Cross-lingual alignment of language models from their feed-forward neurons (NeuronXA). "
@@ -35,7 +33,9 @@ app = typer.Typer(
 
 def _version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(importlib.metadata.version("lm-eval-neuronxa"))
+        import importlib.metadata
+
+        typer.echo(f"neuronxa {importlib.metadata.version('lm-eval-neuronxa')}")
         raise typer.Exit
 
 
@@ -43,7 +43,9 @@ def _version(is_asked: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit."),
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""
@@ -65,7 +67,7 @@ app.command("languages")(list_languages)
 def main() -> None:
     """Run the command; a user's mistake ends with one line and exit code 1."""
     try:
-        app()
+        app(prog_name="neuronxa")
     except NeuronXAError as error:
         from neuronxa_task.results.files import printable
 

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -270,6 +271,8 @@ def test_an_alignment_as_a_table_and_a_dictionary(shown: Alignment) -> None:
 
 def test_layers_are_drawn_where_they_are(shown: Alignment) -> None:
     axes = shown.plot_layers()
-    curves = {str(line.get_label()): line.get_xdata() for line in axes.get_lines()}
-    assert list(curves["NASCA 0.500"]) == [1, 3]
-    assert list(curves["MEXA 1.000"]) == [0, 1, 2, 3]
+    curves = {
+        str(line.get_label()): np.asarray(line.get_xdata()).tolist() for line in axes.get_lines()
+    }
+    assert curves["NASCA 0.500"] == [1, 3]
+    assert curves["MEXA 1.000"] == [0, 1, 2, 3]

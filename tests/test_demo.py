@@ -45,6 +45,9 @@ def output_of_the_demo(output: Path) -> str:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+    for noise in ("INFO", "WARNING", "Building contexts", "Loading weights"):
+        assert noise not in done.stderr
+    assert "about a minute" in done.stdout
     return done.stdout
 
 

@@ -107,9 +107,12 @@ def test_a_harness_that_reads_entry_points_is_left_alone(tmp_path: Path) -> None
     manager.write_text(READS_ENTRY_POINTS + MANAGER, encoding="utf-8")
     assert python(tmp_path, f"{PRELUDE}show(given())") is None
     entries = importlib.metadata.entry_points(group="lm_eval.tasks")
-    values = {entry.value for entry in entries if entry.dist.name == "lm-eval-neuronxa"}
+    values = {
+        entry.value for entry in entries if entry.dist and entry.dist.name == "lm-eval-neuronxa"
+    }
     spec = importlib.util.find_spec(values.pop())
-    assert not values and spec.submodule_search_locations == [str(folder())]
+    assert not values and spec is not None
+    assert spec.submodule_search_locations == [str(folder())]
 
 
 def test_a_harness_that_another_finder_brings(tmp_path: Path) -> None:

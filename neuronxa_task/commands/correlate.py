@@ -27,7 +27,7 @@ def correlate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     output: options.Output = None,
 ) -> None:
-    """Correlate alignment with accuracy over languages: does alignment predict performance?
+    """Correlate alignment with accuracy over languages.
 
     Per model, as the mean over models (Fisher's z) and pooled, with p, n, and 95% intervals by
     bootstrap over languages and by Fisher's z; and two scores against each other by Steiger's and

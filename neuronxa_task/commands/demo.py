@@ -13,7 +13,7 @@ def demo(
         "demo_results"
     ),
 ) -> None:
-    """Score the packaged tiny model on the packaged phrasebook: alignment beside translation.
+    """Score the packaged tiny model on the packaged phrasebook.
 
     Example: neuronxa demo --output demo_results
     """

@@ -19,7 +19,7 @@ def languages(
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print csv.")] = False,
 ) -> None:
-    """List languages: code, names, script, resource level, and the benchmarks that have them.
+    """List languages with their script, resources, benchmarks.
 
     Codes are those of FLORES-200. Resource levels are the classes of Joshi et al. 2020, from 5
     (most data) to 0. Benchmarks are those of the installed lm_eval.

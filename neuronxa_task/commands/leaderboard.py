@@ -44,7 +44,7 @@ def leaderboard(
         ),
     ] = False,
 ) -> None:
-    """One row per model: mean alignment, by script and resource level, and correlation.
+    """Compare models by alignment and correlation, one row each.
 
     The columns of the files are always the same, so that rows of several runs can be put together.
     Resource levels are the classes of Joshi et al. 2020.

@@ -17,7 +17,7 @@ def models(
         typer.Option(help="Only families of one kind: causal, encoder, decoder or vision."),
     ] = None,
 ) -> None:
-    """Show which model families can be scored and why others cannot, or one model's neurons.
+    """Show which model families can be scored, or one's neurons.
 
     Example: neuronxa models --kind causal
     """

@@ -24,7 +24,7 @@ def predict(
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
-    """Estimate accuracy in languages that have alignment but no benchmark.
+    """Estimate accuracy in languages without a benchmark.
 
     Fits a straight line of accuracy over alignment, per model and benchmark, and shows the error of
     leaving each language out in turn beside that of predicting the mean of the others. Intervals

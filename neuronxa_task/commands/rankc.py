@@ -32,7 +32,7 @@ def rankc(
     ] = "tokens",
     output: options.Output = None,
 ) -> None:
-    """Does a model know the same facts in two languages? RankC of Qi and others, 2023.
+    """Measure the consistency of facts across languages (RankC).
 
     Example: neuronxa rankc results/ --languages fr,de
     """

@@ -26,7 +26,7 @@ def report(
     pattern: options.Patterns = None,
     allow_mixed_signatures: options.AllowMixed = False,
 ) -> None:
-    """Write one page about result files: tables, charts, signatures; no network needed to read it.
+    """Write a self-contained page of tables and charts.
 
     Example: neuronxa report demo_results/ --output report/
     """

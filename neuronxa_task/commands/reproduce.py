@@ -12,17 +12,19 @@ def reproduce(
     config: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG",
-            help="YAML file with lists of models and tasks and, as wanted, batch_size, "
-            "num_fewshot, limit, metadata, device, log_samples, include_path and output (a folder, "
-            "by default named like the file). Examples: results/demo.yaml, results/paper.yaml.",
+            metavar="STUDY",
+            help="YAML file with lists of models and tasks and, as wanted, output (a folder, by "
+            "default named like the file) and any key of `lm_eval run --config`: batch_size, "
+            "num_fewshot, limit, metadata, device, log_samples, include_path, … A model or a task "
+            "may set these for itself. Examples: results/demo.yaml, results/paper.yaml.",
         ),
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the commands and run none.")
+        bool,
+        typer.Option("--dry-run", help="Print each run's configuration; run and write nothing."),
     ] = False,
 ) -> None:
-    """Run lm_eval for a list of models and tasks, then correlate and report.
+    """Run lm_eval on models and tasks of a file, then report.
 
     What an earlier call has finished is not run again; after a failed run the next one follows.
 
@@ -30,4 +32,12 @@ def reproduce(
     """
     from neuronxa_task.study.reproduce import reproduce as run
 
-    run(config, dry_run=dry_run)
+    try:
+        run(config, dry_run=dry_run)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nneuronxa: interrupted; finished runs are kept, and neuronxa reproduce {config} "
+            "goes on with the others",
+            err=True,
+        )
+        raise typer.Exit(130) from None

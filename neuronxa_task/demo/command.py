@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 from typing import Any
 
 from neuronxa_task.analysis.selection import Choice
 from neuronxa_task.demo import MODEL_DIR
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.harness import run_module
 from neuronxa_task.report import write_report
 from neuronxa_task.results import read_results
 
 TASKS = ("neuronxa_phrasebook", "phrasebook_translation")
+QUIET = {
+    "LMEVAL_LOG_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "TQDM_DELAY": "3",
+}
+"""Only errors are logged, and only what takes more than three seconds has a progress bar."""
+
 TITLE = "The demo: a tiny model and its phrasebook in ten languages"
 
 
@@ -30,16 +38,15 @@ def run(output: Path) -> str:
     Raises:
         NeuronXAError: the harness failed; its own output says why.
     """
-    command = [
-        *(sys.executable, "-m", "lm_eval", "--model", "hf"),
-        *("--model_args", f"pretrained={MODEL_DIR}"),
-        *("--tasks", ",".join(TASKS)),
-        *("--batch_size", "auto"),
+    arguments = [
+        *("--model", "hf", "--model_args", f"pretrained={MODEL_DIR}"),
+        *("--tasks", ",".join(TASKS), "--batch_size", "auto"),
         *("--output_path", str(output / "results.json")),
     ]
-    print("$", " ".join(["lm_eval", *command[3:]]), flush=True)
+    print("$", shlex.join(["lm_eval", *arguments]), flush=True)
+    print("This takes about a minute on two CPU cores.", flush=True)
     known = set(output.glob("results_*.json"))
-    if subprocess.run(command, check=False).returncode != 0:
+    if run_module("lm_eval", arguments, QUIET) != 0:
         raise NeuronXAError("the lm_eval run above failed")
     written = set(output.glob("results_*.json")) - known
     if len(written) != 1:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.harness import task_names
 from neuronxa_task.languages.benchmarks import BENCHMARKS, PLACE, patterns_of, place
 from neuronxa_task.languages.codes import FLORES_CODES, language
 
@@ -58,6 +59,4 @@ def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
 
 def harness_tasks() -> list[str]:
     """Names of all tasks of the installed harness."""
-    from lm_eval.tasks import TaskManager
-
-    return list(TaskManager().all_tasks)
+    return sorted(task_names())

@@ -6,31 +6,29 @@ failed study goes on where it stopped.
 
 from __future__ import annotations
 
+import json
 import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.analysis.published import PUBLISHED
-from neuronxa_task.bmlama53.rankc import SAMPLES
 from neuronxa_task.errors import NeuronXAError, one_of
-from neuronxa_task.results import read_results
-from neuronxa_task.results.files import PATTERN, printable, read_file
+from neuronxa_task.harness import run_module, task_names
 from neuronxa_task.study.config import Run, Study, read_study
+
+if TYPE_CHECKING:
+    from neuronxa_task.results import Results
 
 RUNS = "runs"
 """Folder of the harness's result files, below the study's."""
 
-COMMAND = "command.txt"
-"""Beside a run's results: the command that finished there."""
+STARTED, FINISHED = "unfinished.yaml", "config.yaml"
+"""A run's configuration, beside its results: until it has finished there, and from then on."""
 
-TRANSFER = frozenset(
-    benchmark for names, figures in PUBLISHED.items() if figures.relative for benchmark in names
-)
-"""Benchmarks whose accuracy the paper divides by the pivot's."""
+MIN_LANGUAGES = 3
+"""Languages that a correlation needs."""
 
 
 def reproduce(path: Path, *, dry_run: bool = False) -> None:
@@ -38,93 +36,129 @@ def reproduce(path: Path, *, dry_run: bool = False) -> None:
 
     Args:
         path: YAML file, as `neuronxa_task.study.config` reads it.
-        dry_run: print the commands only.
+        dry_run: print the configuration of every run; run and write nothing.
 
     Raises:
-        NeuronXAError: a study that cannot be read, an unknown task, or, when all else is done, runs
-            that failed.
+        NeuronXAError: a study that cannot be read, an unknown task, a folder that cannot be written
+            to, or, when all else is done, steps that failed.
+        KeyboardInterrupt: the user pressed Ctrl-C; the harness has been stopped.
     """
     study = read_study(path)
     _check_tasks(study)
-    failed = [
-        run
-        for number, run in enumerate(study.runs, start=1)
-        if not _finish(run, study, f"[{number}/{len(study.runs)}]", dry_run=dry_run)
-    ]
-    done = [] if dry_run else [finished(run, study) for run in study.runs]
-    files = [file for file in done if file is not None]
-    written = conclusions(study.output, files) if files else []
-    unwritten = [command for command in written if not _call(command)]
-    if failed or unwritten:
-        names = [run.command for run in failed] + [_as_typed(command) for command in unwritten]
+    if not dry_run:
+        _require_writable(study.output)
+    failed = []
+    for number, run in enumerate(study.runs, start=1):
+        label = f"[{number}/{len(study.runs)}]"
+        failure = _finish(run, study, label, dry_run=dry_run)
+        if failure:
+            print(f"{label} failed: {failure}", flush=True)
+            failed.append(failure)
+    if dry_run:
+        return
+    files = [file for run in study.runs if (file := finished(run, study)) is not None]
+    commands, skipped = conclusions(study.output, files) if files else ([], [])
+    for line in skipped:
+        print(f"skipped: {line}", flush=True)
+    for command in commands:
+        typed = shlex.join(["neuronxa", *command])
+        print(f"$ {typed}", flush=True)
+        code = run_module("neuronxa_task", command)
+        if code:
+            failed.append(f"{typed} (exit code {code})")
+    if failed:
+        print("\nFailed:", *failed, sep="\n  ", flush=True)
         raise NeuronXAError(
-            f"{len(names)} of {len(study.runs) + len(written)} commands failed, as shown above: "
-            f"{'; '.join(names)} -- called again, neuronxa reproduce does not repeat finished runs"
+            f"{len(failed)} of {len(study.runs) + len(commands)} steps failed, as listed above; "
+            f"call neuronxa reproduce {path} again to repeat only the runs that are missing"
         )
 
 
 def _check_tasks(study: Study) -> None:
-    folders = {run.settings.include_path for run in study.runs} - {None}
-    known = _tasks_of_harness(tuple(sorted(map(str, folders))))
-    if unknown := [task for task in study.tasks if task not in known]:
-        similar = get_close_matches(unknown[0], known, n=8)
+    folders = {run.config["include_path"] for run in study.runs if "include_path" in run.config}
+    known = task_names(sorted(folders))
+    unknown = [task for task in study.tasks if task not in known]
+    if unknown:
+        similar = get_close_matches(unknown[0], sorted(known), n=8)
         raise NeuronXAError(
             f"unknown task {one_of(map(repr, unknown))}; expected a task, group or tag of the "
             f"harness (similar: {one_of(similar) or 'none'}; all: lm_eval ls tasks)"
         )
 
 
-@cache
-def _tasks_of_harness(include_paths: tuple[str, ...]) -> list[str]:
-    """Names of all tasks, groups and tags; their files take seconds to read."""
-    from lm_eval.tasks import TaskManager
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NeuronXAError(
+            f"cannot write to {folder}: {error.strerror}; name another folder as `output` in the "
+            "study's file"
+        ) from error
 
-    names: list[str] = TaskManager(include_path=list(include_paths)).all_tasks
-    return names
 
-
-def _finish(run: Run, study: Study, number: str, *, dry_run: bool) -> bool:
-    """Run the harness unless it has finished this run before; whether it now has."""
+def _finish(run: Run, study: Study, label: str, *, dry_run: bool) -> str:
+    """Run the harness unless it has finished this run before; the failure, empty for none."""
     folder = study.output / RUNS / run.folder
-    command = [*run.arguments, "--output_path", str(folder / "results.json")]
-    shown = f"$ {shlex.join(['lm_eval', *command])}"
+    started = folder / STARTED
+    options = ["--config", str(started), "--output_path", str(folder / "results.json")]
+    typed = shlex.join(["lm_eval", "run", *options])
     if file := finished(run, study):
-        print(f"{number} done before: {file}" + (f"\n  {shown}" if dry_run else ""), flush=True)
-        return True
-    print(f"{number} {shown}", flush=True)
+        print(f"{label} done before: {file}", flush=True)
+        if dry_run:
+            print(_indented(run.config), flush=True)
+        return ""
+    print(f"{label} $ {typed}", flush=True)
+    print(_indented(run.config), flush=True)
     if dry_run:
-        return True
-    (folder / COMMAND).unlink(missing_ok=True)
-    before = set(folder.glob(PATTERN))
-    code = subprocess.run([sys.executable, "-m", "lm_eval", *command], check=False).returncode
-    written = set(folder.glob(PATTERN)) - before
-    if code != 0 or not written:
-        reason = f"exit code {code}" if code else "it wrote no result file"
-        print(f"{number} failed ({reason}); going on with the next", flush=True)
-        return False
-    (folder / COMMAND).write_text(run.command + "\n", encoding="utf-8")
-    return True
+        return ""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FINISHED).unlink(missing_ok=True)
+    started.write_text(_yaml(run.config), encoding="utf-8")
+    before = set(folder.glob("results_*.json"))
+    code = run_module("lm_eval", ["run", *options])
+    if code:
+        return f"{typed} (exit code {code})"
+    if not set(folder.glob("results_*.json")) - before:
+        return f"{typed} (it wrote no result file)"
+    started.replace(folder / FINISHED)
+    return ""
+
+
+def _yaml(config: Mapping[str, Any]) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _indented(config: Mapping[str, Any]) -> str:
+    return "".join(f"    {line}\n" for line in _yaml(config).splitlines()).rstrip("\n")
 
 
 def finished(run: Run, study: Study) -> Path | None:
     """The newest result file of this very run, if it has finished."""
+    import yaml
+
     folder = study.output / RUNS / run.folder
-    marker = folder / COMMAND
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != run.command + "\n":
+    marker = folder / FINISHED
+    if not marker.is_file() or yaml.safe_load(marker.read_text(encoding="utf-8")) != run.config:
         return None
-    return next((path for path in sorted(folder.glob(PATTERN), reverse=True) if _reads(path)), None)
+    files = sorted(folder.glob("results_*.json"), reverse=True)
+    return next((path for path in files if _is_complete(path)), None)
 
 
-def _reads(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
+    """Whether a result file is whole: one that was cut off is no JSON."""
     try:
-        read_file(path)
-    except NeuronXAError as error:
-        print(f"not taken for a result: {printable(str(error))}", flush=True)
+        return "results" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"ignored, not a whole result file: {path} ({error})", flush=True)
         return False
-    return True
 
 
-def conclusions(output: Path, files: Sequence[Path]) -> list[list[str]]:
+def conclusions(output: Path, files: Sequence[Path]) -> tuple[list[list[str]], list[str]]:
     """The `neuronxa` commands that make tables and pages of a study's results.
 
     The paper correlates accuracy with some benchmarks and transferability with others, so the
@@ -134,31 +168,49 @@ def conclusions(output: Path, files: Sequence[Path]) -> list[list[str]]:
         output: the study's folder.
         files: result files of its runs; what else may lie in the folder is not the study's.
 
+    Returns:
+        The commands' arguments, and a line for each of those that cannot be computed.
+
     Raises:
         NeuronXAError: as of `neuronxa_task.results.read_results`.
     """
+    from neuronxa_task.analysis.published import PUBLISHED
+    from neuronxa_task.results import read_results
+
+    results = read_results(files)
     runs, there = list(map(str, files)), ["--output", str(output)]
-    found = set(read_results(files).downstream["benchmark"])
-    commands = []
-    if found:
+    commands, skipped = [], []
+    shared = _shared_languages(results)
+    most = max(shared.values(), default=0)
+    if most >= MIN_LANGUAGES:
         commands.append(["correlate", *runs, "--paper", *there])
         commands.append(["predict", *runs, *there])
-    if any(any(path.parent.glob(f"{SAMPLES}*")) for path in files):
+    else:
+        skipped.append(
+            "correlate and predict, which need alignment and a benchmark of the same model in "
+            f"{MIN_LANGUAGES} or more languages; the most that a model has of both is {most}"
+        )
+    if any(any(path.parent.glob("samples_*")) for path in files):
         commands.append(["rankc", *runs, *there])
+    if results.alignment.empty:
+        skipped.append("leaderboard and report, which need alignment; these runs have none")
+        return commands, skipped
     commands.append(["leaderboard", *runs, *there])
     commands.append(["report", *runs, "--paper", *there])
-    if transfer := sorted(found & TRANSFER):
+    relative = {name for names, figures in PUBLISHED.items() if figures.relative for name in names}
+    transfer = sorted(name for name in relative if shared.get(name, 0) >= MIN_LANGUAGES)
+    if transfer:
         options = ["--relative", "--benchmarks", ",".join(transfer), "--paper"]
         options += ["--output", str(output / "transfer")]
         commands += [[name, *runs, *options] for name in ("correlate", "report")]
-    return commands
+    return commands, skipped
 
 
-def _call(arguments: Sequence[str]) -> bool:
-    print(f"$ {_as_typed(arguments)}", flush=True)
-    command = [sys.executable, "-m", "neuronxa_task.cli", *arguments]
-    return subprocess.run(command, check=False).returncode == 0
-
-
-def _as_typed(arguments: Sequence[str]) -> str:
-    return shlex.join(["neuronxa", *arguments])
+def _shared_languages(results: Results) -> dict[str, int]:
+    """The most languages that a model has of alignment and of each benchmark."""
+    aligned = results.alignment.groupby("model")["language"].agg(set).to_dict()
+    shared: dict[str, int] = {}
+    for (model, benchmark), rows in results.downstream.groupby(["model", "benchmark"]):
+        both = aligned.get(model, set()) & set(rows["language"])
+        shared[str(benchmark)] = max(shared.get(str(benchmark), 0), len(both))
+    return shared
