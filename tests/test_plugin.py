@@ -58,7 +58,7 @@ def test_another_language_than_the_task_s_is_refused(made_up_tasks: Path) -> Non
 
 
 def test_a_configured_task_has_what_the_harness_s_constructor_gives() -> None:
-    class Plain(Task):  # type: ignore[misc] -- the harness ships no types
+    class Plain(Task):
         def _nothing(self, *_args: Any, **_kwargs: Any) -> None: ...
 
         download = has_training_docs = has_validation_docs = has_test_docs = _nothing
