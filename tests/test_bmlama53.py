@@ -17,7 +17,8 @@ from conftest import byte_tokenizer, tiny_llama
 from lm_eval.tasks import TaskManager
 from runs import evaluate
 
-from neuronxa_task import NeuronXAError, bmlama53
+from neuronxa_task import NeuronXAError
+from neuronxa_task.bmlama53 import data as bmlama53
 
 CONFIGS = Path(__file__).parents[1] / "task_configs" / "bmlama53"
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "bmlama53"

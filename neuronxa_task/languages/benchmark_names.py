@@ -36,9 +36,9 @@ afrixnli_manual_translate_{lang}
 afrixnli_native_direct_{lang}
 afrixnli_translate_{lang}
 afrixnli_translate_{lang}_prompt_{prompt}
-arc_{lang}
-arc = arc_{lang}_challenge
-arc_challenge_mt_{lang}
+arc_{iso1}
+arc = arc_{iso1}_challenge
+arc_challenge_mt_{iso1}
 basque_bench_flores_to_eu = basque_bench_flores_{lang}-eu
 basque_bench_flores_from_eu = basque_bench_flores_eu-{lang}
 belebele_{lang}
@@ -56,7 +56,7 @@ global_piqa_nonparallel_cloze_{lang}
 global_piqa_nonparallel_generation_{lang}
 global_piqa_parallel_cloze_{lang}
 global_piqa_parallel_generation_{lang}
-hellaswag_{lang}
+hellaswag_{iso1}
 include_base_44_{lang}
 include_base_44_few_shot_en = include_base_44_{lang}_few_shot_en
 include_base_44_few_shot_og = include_base_44_{lang}_few_shot_og
@@ -75,7 +75,7 @@ masakhanews_{lang}_prompt_{prompt}
 masakhapos_{lang}_prompt_{prompt}
 mela_{lang}
 mgsm_direct_{lang}
-mgsm_direct = mgsm_{lang}
+mgsm_direct = mgsm_{iso1}
 mgsm_en_cot_{lang}
 mgsm_native_cot_{lang}
 mmlu_llama = mmlu_{iso1}_llama
@@ -95,15 +95,14 @@ naijarc_{lang}_prompt_{prompt}
 nollysenti_{lang}_prompt_{prompt}
 ntrex_to_eng_prompts = ntrex_{lang}-eng_Latn_prompt_{prompt}
 ntrex_from_eng_prompts = ntrex_eng_Latn-{lang}_prompt_{prompt}
-openai_mmlu_{lang}
 openai_mmlu_{lang}_prompt_{prompt}
-openbookqa_{lang}
+openbookqa_{iso1}
 paws_{lang}
 paws = pawsx_{lang}
 phrasebook_translation_{lang}
-piqa_{lang}
-pisa_{lang}
-pisa_llm_judged = pisa_{lang}_llm_judged
+piqa_{iso1}
+pisa_{iso1}
+pisa_llm_judged = pisa_{iso1}_llm_judged
 portuguese_bench_flores_to_pt = portuguese_bench_flores_{lang}-pt
 portuguese_bench_flores_from_pt = portuguese_bench_flores_pt-{lang}
 salt_to_eng_prompts = salt_{lang}-eng_prompt_{prompt}
@@ -113,8 +112,8 @@ spanish_bench_flores_to_es = spanish_bench_flores_{lang}-es
 spanish_bench_flores_from_es = spanish_bench_flores_es-{lang}
 toksuite_{lang}
 toksuite_math_{lang}
-truthfulqa_mc1 = truthfulqa_{lang}_mc1
-truthfulqa_mc2 = truthfulqa_{lang}_mc2
+truthfulqa_mc1 = truthfulqa_{iso1}_mc1
+truthfulqa_mc2 = truthfulqa_{iso1}_mc2
 truthfulqa-multi_gen_{lang}
 truthfulqa-multi_mc1_{lang}
 truthfulqa-multi_mc2_{lang}

@@ -73,7 +73,7 @@ class Pattern:
         'sib_prompts'
         """
         benchmark, _, task = template.rpartition(" = ")
-        plain = task.replace(f"_{LANGUAGE}", "").replace("_prompt_{prompt}", "_prompts")
+        plain = re.sub(r"_\{(lang|iso1)\}", "", task).replace("_prompt_{prompt}", "_prompts")
         return cls(benchmark or plain, task)
 
     @cached_property
@@ -105,7 +105,7 @@ def patterns_of(given: Sequence[str] = ()) -> tuple[Pattern, ...]:
 
 def benchmark_names() -> list[str]:
     """Names of all known benchmarks, sorted."""
-    return sorted({pattern.benchmark for pattern in known_patterns()})
+    return sorted({pattern.benchmark for pattern in known_patterns()}, key=str.casefold)
 
 
 def place(task: str, patterns: Sequence[Pattern]) -> TaskPlace | None:

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
-from neuronxa_task.results.formats import ForeignFileError, require_result_file
+from neuronxa_task.results.formats import NO_RESULT_FILE, ForeignFileError, require_result_file
 
 PATTERN = "results_*.json"
 """Names that the harness gives to result files, unless it is told another one."""
 
 MAX_BYTES = 256 * 2**20
 """No honest result file comes near: all 15,000 tasks of lm_eval 0.4.13 at once are some 50 MB."""
+
+LARGE = 2**20
+"""Larger JSON is looked into before it is parsed: folders also hold tokenizers."""
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
 """A date in a file's name, as the harness writes it; some file systems have no colons."""
@@ -145,7 +148,10 @@ def _parse(path: Path) -> Mapping[str, Any]:
                 f"{path} has {size / 2**20:,.0f} MiB; result files up to "
                 f"{MAX_BYTES / 2**20:,.0f} MiB are read"
             )
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        if size > LARGE and b'"results"' not in text:
+            raise ForeignFileError(path, NO_RESULT_FILE, "it has no object 'results'")
+        content = json.loads(text)
     except OSError as error:
         raise NeuronXAError(f"{path} cannot be read: {error.strerror}") from error
     except RecursionError:

@@ -127,7 +127,8 @@ def read_task(
             unusable.append(f"{name} has no signature")
         else:
             numbers.append((printable(name.removesuffix(",none")), value, error))
-    profile = _profile(file.metadata(task)) if signature else {}
+    metadata = file.metadata(task)
+    profile = _profile(metadata) if signature and "layers" in metadata else {}
     if profile is None:
         unusable.append("its layers")
     return TaskRun(

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from neuronxa_task.analysis.published import PUBLISHED
-from neuronxa_task.bmlama53.rankc import SAMPLES
+from neuronxa_task.bmlama53.samples import SAMPLES
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.results import read_results
 from neuronxa_task.results.files import PATTERN, printable, read_file
