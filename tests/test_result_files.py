@@ -1,4 +1,4 @@
-"""Result files of every version, what else lies in folders, and what a run may not have measured."""
+"""Result files of every version, what else lies in folders, and what no run measured."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ CONTENT = st.fixed_dictionaries(
     },
 )
 FUZZ = settings(
-    max_examples=150,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -332,7 +332,7 @@ def test_any_content_is_a_table_or_a_clear_error(tmp_path: Path, content: dict[s
         assert "\n" not in str(error)
     else:
         assert table["value"].notna().all() and table["value"].abs().max() <= 1e50
-        assert set(table["metric"]) <= {"acc"}
+        assert "bypass" not in set(table["metric"]) and all(table["metric"].str.strip())
 
 
 @given(cut=st.integers(min_value=0, max_value=3000))
@@ -390,7 +390,13 @@ def test_inputs_of_the_field(inputs: str, options: tuple[object, ...], shown: st
     [
         ("v03_okapi.json", "example/bloom-7b1", "arc", "fra_Latn", 0.36577181208053694),
         ("v040_no_date.json", "example/model-7b", "belebele", "eus_Latn", 0.32),
-        ("xglm-7.5B_xnli_0-shot.json", "facebook/xglm-7.5B", "xnli", "swh_Latn", 0.45828343313373254),
+        (
+            "xglm-7.5B_xnli_0-shot.json",
+            "facebook/xglm-7.5B",
+            "xnli",
+            "swh_Latn",
+            0.45828343313373254,
+        ),
         ("foreign_names", "bigscience/bloom-1b1", "xnli", "swh_Latn", 0.3529),
         ("foreign_names", "google/gemma-2b", "belebele_prompts", "luo_Latn", 0.2911),
     ],

@@ -315,7 +315,9 @@ def test_settings_that_differ_between_languages_are_refused(tmp_path: Path, fact
 def test_settings_that_differ_between_models_are_refused(tmp_path: Path) -> None:
     other = MadeRun("other").aligned("fra_Latn", 0.5, facts={"pool": "mean"})
     table = read(MadeRun().aligned("fra_Latn", 0.5), other, folder=tmp_path).table
-    with pytest.raises(NeuronXAError, match=r"^give only .*--allow-mixed.* pool:position .* pool:mean"):
+    with pytest.raises(
+        NeuronXAError, match=r"^give only .*--allow-mixed.* pool:position .* pool:mean"
+    ):
         require_same_settings(table)
 
 

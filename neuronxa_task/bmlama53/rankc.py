@@ -30,6 +30,7 @@ ENDS = 20
 
 MEASURES = ("tokens", "characters", "sum")
 
+
 class LanguagePair(NamedTuple):
     """RankC of a model in two languages.
 

@@ -33,7 +33,7 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     if unknown := [name for name in benchmarks if name not in set().union(*found.values())]:
         raise NeuronXAError(
             f"no tasks of {one_of(map(repr, unknown))} in the installed harness; known benchmarks: "
-            f"{one_of(sorted((*ALIGNMENT, *benchmark_names()), key=str.casefold), at_most=20)}"
+            f"{one_of((*ALIGNMENT, *benchmark_names()), at_most=20)}"
         )
     codes = dict.fromkeys((*FLORES_CODES, *sorted(found)))
     rows = [

@@ -1,4 +1,4 @@
-"""The ways in which task names write a language: codes, locales, scripts, regions, English names."""
+"""How task names write a language: codes, locales, scripts, regions, English names."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def read_language(text: str) -> WrittenLanguage | None:
         code = f"{iso}_{script.title()}"
         known = is_language(code) and (variety is None or variety in VARIETIES)
         return WrittenLanguage(to_flores(code), variety or "") if known else None
-    code = _named(text.casefold())
-    return None if code is None else WrittenLanguage(code)
+    named = _named(text.casefold())
+    return None if named is None else WrittenLanguage(named)
 
 
 def _locale(language: str, region: str) -> WrittenLanguage | None:

@@ -50,8 +50,9 @@ def _change(before: str, after: str) -> str:
         return "other settings (chat template: --chat-template or --no-chat-template)"
     if old != new:
         return "other settings"
-    weights = {weights_of(facts) for facts in map(facts_of, (before, after)) if "model" in facts}
-    return "other weights" if len(weights) > 1 else ""
+    facts = [each for each in map(facts_of, (before, after)) if "model" in each]
+    models = {(weights_of(each), each.get("hooks")) for each in facts}
+    return "other weights" if len(models) > 1 else ""
 
 
 @dataclass
@@ -138,8 +139,8 @@ class Collection:
                 used.add((model, sibling.task))
                 self.served[benchmark] = sibling.task
                 yield replace(sibling, benchmark=benchmark)
-        for model, task in self.siblings.keys() - used:
-            self.unknown[task] = None
+        for _, task in sorted(self.siblings.keys() - used):
+            self.unknown[printable(task)] = None
 
     def left_out(self) -> Iterator[str]:
         """A note for each kind of thing that the runs do not hold.

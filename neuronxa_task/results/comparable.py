@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SOFTWARE = ("neuronxa", "torch", "transformers", "lm_eval")
-OF_A_MODEL = ("model", "dtype")
+OF_A_MODEL = ("model", "dtype", "hooks")
 OF_A_LANGUAGE = ("data_hash", "version", "varieties")
 FREE = frozenset({*SOFTWARE, *OF_A_MODEL, *OF_A_LANGUAGE, "token_hash", "batch"})
 """Facts that may differ within a benchmark: other languages are other sentences, and so on."""

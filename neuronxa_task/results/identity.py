@@ -78,12 +78,11 @@ def _add(model: _Model, file: ResultFile) -> None:
         signature = file.metadata(task).get("signature")
         if isinstance(signature, str) and (facts := facts_of(signature)).get("pivot"):
             aligned = True
-            if "model" in facts:
+            # A fingerprint says nothing of what hooks do to a model.
+            if "model" in facts and "hooks" not in facts:
                 model.weights.add((weights_of(facts), facts.get("dtype", "")))
     model.has_alignment |= aligned
-    model.has_other |= any(
-        "signature" not in file.metadata(task) for task in file.part("results")
-    )
+    model.has_other |= any("signature" not in file.metadata(task) for task in file.part("results"))
 
 
 def _of_other_case(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelName]]:
@@ -98,13 +97,12 @@ def _of_other_case(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelNam
 
 
 def _of_equal_weights(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelName]]:
-    """Names of the same fingerprint, which says nothing of a model that hooks change."""
+    """Names of the same fingerprint."""
     groups: dict[tuple[tuple[str, str], tuple[str, ...]], list[ModelName]] = defaultdict(list)
     for name, model in models.items():
         if len(model.weights) == 1:
             (weights,) = model.weights
-            if weights[0] and "hooks" not in weights[0]:
-                groups[weights, name.behaviour].append(name)
+            groups[weights, name.behaviour].append(name)
     yield from groups.values()
 
 
@@ -156,6 +154,5 @@ def _hints(models: Mapping[ModelName, _Model], shown: Mapping[ModelName, str]) -
             other[last] = label
     for last in lone.keys() & other.keys():
         yield (
-            f"if {other[last]} is {lone[last]}, join them with "
-            f"--alias '{other[last]}={lone[last]}'"
+            f"if {other[last]} is {lone[last]}, join them with --alias '{other[last]}={lone[last]}'"
         )

@@ -1,4 +1,4 @@
-"""Benchmarks that are a mean: over prompts of the same documents, or over a language's varieties."""
+"""Benchmarks that are a mean: over prompts of the same documents, or a language's varieties."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mean_run(parts: Sequence[TaskRun]) -> TaskRun:
     newest = max(parts, key=lambda run: run.file.date)
     prompts = sorted({run.part[0] for run in parts if run.part and run.part[0]}, key=int)
     varieties = sorted({run.part[1] for run in parts if run.part and run.part[1]})
-    metrics = [dict((name, rest) for name, *rest in run.numbers) for run in parts]
+    metrics = [{name: rest for name, *rest in run.numbers} for run in parts]
     numbers = [
         (
             name,

@@ -97,8 +97,7 @@ def _shots(file: ResultFile) -> int | None:
     shots = {
         number
         for task in file.part("results")
-        if "signature" not in file.metadata(task)
-        and (number := shots_of(file, task)) is not None
+        if "signature" not in file.metadata(task) and (number := shots_of(file, task)) is not None
     }
     return shots.pop() if len(shots) == 1 else None
 
@@ -106,4 +105,6 @@ def _shots(file: ResultFile) -> int | None:
 def _seeds(config: Mapping[str, Any]) -> str | None:
     names = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
     seeds = tuple(config.get(name) for name in names)
-    return None if None in seeds or seeds == DEFAULT_SEEDS else ",".join(str(seed) for seed in seeds)
+    return (
+        None if None in seeds or seeds == DEFAULT_SEEDS else ",".join(str(seed) for seed in seeds)
+    )

@@ -26,6 +26,9 @@ COLUMNS = (
 )
 
 
+EVERY_RUN = RunChoice()
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
     """What result files hold.
@@ -36,7 +39,9 @@ class Results:
             one, `stderr` NaN where the harness gives none, `n` the number of documents,
             `signature` the settings, `task` the harness's name of it, `file` and `date` (UTC) the
             run.
-        profiles: `layers` of each (model, alignment benchmark, language): lists over layers.
+        profiles: `layers` of each (model, alignment benchmark, language), layer i of the model at
+            index i, NaN where it has no neurons; of hidden states the embeddings at index 0, and
+            what layer i gives at i + 1.
         pivots: pivot language of each alignment benchmark that has one pivot throughout.
         commands: the `lm_eval` command of each file that the table draws on.
         notes: what was left out, replaced or joined, counted; the hints among them.
@@ -68,7 +73,7 @@ def read_results(
     *,
     patterns: Sequence[str] = (),
     aliases: Sequence[str] = (),
-    runs: RunChoice = RunChoice(),
+    runs: RunChoice = EVERY_RUN,
 ) -> Results:
     """Read result files of the harness, and those in folders, into one table.
 
@@ -129,7 +134,9 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
             (run.model, run.benchmark, run.language): run.profile for run in runs if run.profile
         },
         pivots={name: codes.pop() for name, codes in pivots.items() if len(codes) == 1},
-        commands={printable(str(file.path)): command_of(file) for run in runs for file in run.files},
+        commands={
+            printable(str(file.path)): command_of(file) for run in runs for file in run.files
+        },
         notes=(*notes, *left_out, *hints, *versions(table), *changed_models(files)),
         hints=tuple(hints),
     )

@@ -104,9 +104,7 @@ def _signature(file: ResultFile, task: str) -> str | None:
     return printable(signature)
 
 
-def read_task(
-    file: ResultFile, model: str, task: str, where: TaskPlace, values: Any
-) -> TaskRun:
+def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values: Any) -> TaskRun:
     """Read a task's row of a result file.
 
     Args:
@@ -146,7 +144,7 @@ def read_task(
     )
 
 
-NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", " "})
+NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", ""})
 """What a task's entry in `results` holds beside its metrics."""
 
 PREDICT_ONLY = "bypass"
@@ -161,7 +159,7 @@ def _metrics(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None, flo
     filters = any("," in name for name in values)
     for name, given in values.items():
         metric, comma, chosen = name.partition(",")
-        if filters != bool(comma) or metric in NO_METRICS or metric.endswith("_stderr"):
+        if filters != bool(comma) or metric.strip() in NO_METRICS or metric.endswith("_stderr"):
             continue
         if metric != PREDICT_ONLY:
             error = _number(values.get(f"{metric}_stderr{comma}{chosen}"))
