@@ -47,6 +47,14 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     return table
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for a screen: of each language's benchmarks the first, and how many there are."""
+    names = table["benchmarks"].str.split("; ")
+    first = [one_of(has, at_most=3) for has in names]
+    made: pd.DataFrame = table.assign(benchmarks=first)
+    return made
+
+
 def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
     """The benchmarks that each language is in, by FLORES code."""
     patterns = patterns_of([f"{name}={name}_{LANGUAGE}" for name in ALIGNMENT])
