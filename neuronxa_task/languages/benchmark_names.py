@@ -4,7 +4,7 @@ A line is a template of task names, or `benchmark = template` where the benchmar
 the rest of the template. In a template,
 
 - `{lang}` is the language, in any form that `written_forms` reads;
-- `{iso1}` is a language of two letters, where three letters could be an English word;
+- `{iso1}` is one of two letters or with its script, where three letters could be a word;
 - `{prompt}` numbers wordings of the same documents, over which the benchmark is a mean.
 
 Templates of one benchmark are tried in their order, so that today's names come before old ones.

@@ -13,7 +13,11 @@ from neuronxa_task.languages.benchmark_names import EXCEPTIONS, TEMPLATES
 from neuronxa_task.languages.written_forms import read_language
 
 LANGUAGE = "{lang}"
-FIELDS = {LANGUAGE: "(?P<lang>.+)", "{iso1}": "(?P<lang>[a-z]{2})", "{prompt}": r"(?P<prompt>\d+)"}
+FIELDS = {
+    LANGUAGE: "(?P<lang>.+)",
+    "{iso1}": "(?P<lang>[a-z]{2}|[a-z]{2,3}_[A-Z][a-z]{3})",
+    "{prompt}": r"(?P<prompt>\d+)",
+}
 """What stands for a part of a task's name in a template, and what it matches."""
 
 
