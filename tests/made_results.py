@@ -44,6 +44,8 @@ class MadeRun:
     """A run of lm_eval in the making: add tasks, then write its result file."""
 
     def __init__(self, model: str = "org/model", date: float = 1_750_000_000.0, **args: Any):
+        # Models of other names have other weights, as the reader joins those of equal ones.
+        self.weights = {} if model == "org/model" else {"model": f"{zlib.crc32(model.encode()):x}"}
         self.content: dict[str, Any] = {
             "results": {},
             "groups": {},
@@ -114,7 +116,7 @@ class MadeRun:
                 "pivot": "eng_Latn",
                 "num_sentences": 100,
                 "layers": layers,
-                "signature": signature(**(facts or {})),
+                "signature": signature(**{**self.weights, **(facts or {})}),
             },
         )
         self.content["group_subtasks"].setdefault(group, []).append(f"{group}_{language}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def write_run(
     A language's accuracy is 0.25 plus 0.6 times its NASCA, and normal noise.
     """
     chance = random.Random(seed)
+    weights = zlib.crc32(model.encode())  # of its own: models of equal weights are joined
     skill = {code: chance.betavariate(1.2, 1.6) for code in languages}
     results: dict[str, Any] = {}
     configs: dict[str, Any] = {}
@@ -53,7 +55,7 @@ def write_run(
             mean = sum(values) / len(values)
             results[task] |= {f"{score},none": mean, f"{score}_stderr,none": 0.02}
             results[task] |= {f"{score}_max,none": max(values), f"{score}_max_stderr,none": "N/A"}
-        signature = f"neuronxa:0.1.0|data:{text}@abc|{SETTINGS}|data_hash:{code}|model:m"
+        signature = f"neuronxa:0.1.0|data:{text}@abc|{SETTINGS}|data_hash:{code}|model:{weights:x}"
         configs[task] = {
             "metadata": {"layers": profiles, "signature": signature, "target": code, **metadata}
         }

@@ -18,7 +18,15 @@ from conftest import byte_tokenizer
 from transformers import AutoTokenizer
 
 from neuronxa_task import NeuronXAError
-from neuronxa_task.bmlama53.rankc import Pair, consistency, rankc, ranks, shown, summary, table
+from neuronxa_task.bmlama53.rankc import (
+    LanguagePair,
+    consistency,
+    rankc,
+    shown,
+    summary,
+    table,
+)
+from neuronxa_task.bmlama53.samples import candidate_ranks
 
 
 def by_the_paper(first: Sequence[int], second: Sequence[int]) -> float:
@@ -69,7 +77,7 @@ def test_unrelated_rankings() -> None:
 
 
 def test_ranks_of_ties_follow_the_data_s_order() -> None:
-    assert ranks([0.5, 0.5, 0.9, -math.inf]).tolist() == [1, 2, 0, 3]
+    assert candidate_ranks([0.5, 0.5, 0.9, -math.inf]).tolist() == [1, 2, 0, 3]
 
 
 # ---------------------------------------------------------------- logged samples
@@ -112,7 +120,7 @@ def write_run(
 
 def pairs_of(
     folder: Path, languages: Sequence[str] | None = None, by: str = "tokens"
-) -> list[Pair]:
+) -> list[LanguagePair]:
     """The pairs of a folder of which nothing is to be noted."""
     pairs, notes = rankc([folder], languages, by)
     assert notes == []
@@ -123,7 +131,7 @@ def test_rankc_is_the_mean_over_facts(tmp_path: Path) -> None:
     write_run(tmp_path / "a", FACTS)
     write_run(tmp_path / "b" / "c", FACTS, model="another")
     assert pairs_of(tmp_path, by="sum") == [
-        Pair(model, "xa", "xb", pytest.approx((1 + SWAPPED) / 2), 2, 0)
+        LanguagePair(model, "xa", "xb", pytest.approx((1 + SWAPPED) / 2), 2, 0)
         for model in ("some/model", "another")
     ]
 
@@ -169,7 +177,7 @@ def test_chosen_languages_and_their_order(tmp_path: Path) -> None:
 
 
 def test_the_pairs_as_text_and_as_a_file(tmp_path: Path) -> None:
-    pairs = [Pair("n", "fr", "de", 0.25, 8, 1), Pair("n", "fr", "hi", 0.5, 9, 0)]
+    pairs = [LanguagePair("n", "fr", "de", 0.25, 8, 1), LanguagePair("n", "fr", "hi", 0.5, 9, 0)]
     assert [line.split() for line in summary(pairs).splitlines()] == [
         ["n"],
         ["languages", "RankC", "facts", "left", "out"],
@@ -177,7 +185,7 @@ def test_the_pairs_as_text_and_as_a_file(tmp_path: Path) -> None:
         ["fr", "de", "0.250", "8", "1"],
         ["mean", "0.375"],
     ]
-    many = [Pair("m", "a", str(number), number / 100, 1, 0) for number in range(100)]
+    many = [LanguagePair("m", "a", str(number), number / 100, 1, 0) for number in range(100)]
     lines = summary([*many, *pairs]).splitlines()
     assert "a 99" in lines[2] and "… 60 more" in lines[22] and "a 0 " in lines[42]
     assert lines[43].split() == ["mean", "0.495"]

@@ -395,7 +395,7 @@ def aligned(**scores: float) -> MadeRun:
         (
             full_run().aligned("jpn_Jpan", 0.5, facts={"pool": "mean"}),
             Choice(),
-            "different settings do not compare",
+            "use different settings",
         ),
     ],
 )

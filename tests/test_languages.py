@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from neuronxa_task.cli import app
@@ -21,9 +24,17 @@ from neuronxa_task.languages import (
     language,
     to_flores,
 )
-from neuronxa_task.languages.benchmarks import BENCHMARKS, Pattern, patterns_of, place
+from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
+from neuronxa_task.languages.benchmarks import (
+    Pattern,
+    TaskPlace,
+    benchmark_names,
+    patterns_of,
+    place,
+)
 from neuronxa_task.languages.resource_levels import LEVELS, resource_level
-from neuronxa_task.languages.table import benchmarks_of, harness_tasks, language_table
+from neuronxa_task.languages.table import benchmarks_of, language_table
+from neuronxa_task.languages.written_forms import read_language
 
 BMLAMA53 = Path(__file__).resolve().parents[2] / "shared" / "data" / "bmlama53"
 
@@ -136,100 +147,227 @@ def test_every_language_has_one_of_the_levels() -> None:
 
 
 @pytest.fixture(scope="module")
-def tasks() -> list[str]:
+def sources() -> dict[str, str]:
+    """The folder of every task, group and tag of the installed harness; empty for a tag."""
+    from lm_eval.tasks import TaskManager
+
+    index = TaskManager().task_index
+    paths = {name: str(getattr(entry, "yaml_path", None) or "") for name, entry in index.items()}
+    return {
+        name: path.partition("lm_eval/tasks/")[2].partition("/")[0] for name, path in paths.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def tasks(sources: dict[str, str]) -> list[str]:
     """Every task, group and tag of the installed harness."""
-    return harness_tasks()
+    return list(sources)
 
 
-SUBJECTS = r"(_(business|humanities|medical|other|stem|social_sciences)(_tasks)?|_[a-z_]+)"
-NOT_OF_ONE_LANGUAGE = {
-    "the groups and tags of all languages": (
-        r"arc_multilingual|belebele(_tasks|_prompt_\d)?|m_mmlu|xcopa|xnli|xstorycloze"
-        r"|phrasebook_translation|bmlama53"
-    ),
-    "subjects, whose group per language counts": (
-        rf"(global_mmlu|global_mmlu_full|mmlu_prox|mmlu_prox_lite)_[a-z]{{2,3}}{SUBJECTS}"
-    ),
-    "AfroBench's other prompts for Belebele": r"belebele_[a-z]{3}_prompt_\d",
-    "English ARC, and parts of ARC in one language": r"arc_(easy|challenge(_chat|_llama)?)"
-    r"|arc_(ca|eu)_(easy|challenge)",
-    "another translation of ARC": r"arc_challenge_mt(_[a-z]{2})?",
-    "second data sets of a language, beside its own of that name": (
-        r"xnli_es_spanish_bench|xnli_eu_(mt|native|mt_native)"
-    ),
-    "Valencian, a variety of Catalan beside xnli_ca": r"xnli_va",
-}
+@pytest.fixture(scope="module")
+def places(tasks: list[str]) -> dict[str, TaskPlace]:
+    """Where each of them belongs that is of a known benchmark."""
+    found = {task: place(task, patterns_of()) for task in tasks}
+    return {task: where for task, where in found.items() if where is not None}
 
 
-def test_every_task_of_the_benchmarks_is_a_language_or_has_a_reason(tasks: list[str]) -> None:
-    patterns = patterns_of()
-    reasons = re.compile("|".join(f"(?:{each})" for each in NOT_OF_ONE_LANGUAGE.values()))
-    named = re.compile("|".join(BENCHMARKS))
-    of_benchmarks = [task for task in tasks if named.match(task)]
-    unexplained = [
-        task
-        for task in of_benchmarks
-        if (place(task, patterns) is None) != (reasons.fullmatch(task) is not None)
-        and not re.match(r"arc_?agi|arcd|arct|arcchallenge", task)
-    ]
-    assert len(of_benchmarks) > 4000
-    assert unexplained == []
+def families_of(tasks: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """Tasks by what is before the language at the end of their names, then by that language.
 
-
-def test_every_exception_is_one_of_a_task(tasks: list[str]) -> None:
-    for reason, pattern in NOT_OF_ONE_LANGUAGE.items():
-        assert any(re.fullmatch(pattern, task) for task in tasks), reason
-
-
-def test_benchmarks_have_their_languages_each_once(tasks: list[str]) -> None:
-    found: dict[str, list[str]] = defaultdict(list)
+    Found without the table of benchmarks: up to three words at the end are tried as a language.
+    """
+    families: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for task in tasks:
-        if (where := place(task, patterns_of())) is not None:
-            found[where[0]].append(where[1])
-    counts = {benchmark: len(codes) for benchmark, codes in found.items()}
-    assert {benchmark: len(set(codes)) for benchmark, codes in found.items()} == counts
+        body, prompt, _ = task.partition("_prompt_")
+        words = re.split("([_-])", body)
+        for count in (5, 3, 1):
+            if len(words) > count + 1 and (found := read_language("".join(words[-count:]))):
+                families["".join(words[:-count]) + prompt][found.code].append(task)
+                break
+    return families
+
+
+def test_nearly_all_tasks_that_end_in_one_of_four_languages_are_recognised(
+    tasks: list[str], places: dict[str, TaskPlace]
+) -> None:
+    foreign = [task for task in tasks if not task.startswith("neuronxa_")]
+    large = [family for family in families_of(foreign).values() if len(family) >= 4]
+    names = [task for family in large for same in family.values() for task in same]
+    missed = [task for task in names if task not in places]
+    assert len(large) > 80 and len(names) > 3400
+    assert len(missed) / len(names) < 0.05
+    # Groups of all directions of translation from and into a language are of no one language.
+    assert set(missed) <= {f"flores_{code}" for code in ("ca", "es", "eu", "gl", "pt")}
+
+
+FOLDERS = """
+    afrimgsm afrimmlu afrixnli afrobench alghafa aradice arc_mt bangla basque_bench belebele
+    catalan_bench galician_bench global_mmlu global_piqa include indicparam lambada_multilingual
+    lambada_multilingual_stablelm llama3 mela mgsm mlqa mmlu_prox multiblimp okapi openai-mmmlu
+    paws-x pisa portuguese_bench spanish_bench toksuite truthfulqa-multi tydiqa xcopa xnli xnli_eu
+    xquad xstorycloze xwinograd
+""".split()
+"""Folders of the harness with tasks in several languages, or in one beside those of others."""
+
+
+def test_no_task_of_one_language_alone_is_taken_for_a_multilingual_one(
+    places: dict[str, TaskPlace], sources: dict[str, str]
+) -> None:
+    assert {sources[task] for task in places} - {"", "neuronxa"} == set(FOLDERS)
+
+
+def test_no_two_tasks_are_the_same_language_of_a_benchmark(places: dict[str, TaskPlace]) -> None:
+    assert len(set(places.values())) == len(places)
+
+
+def test_benchmarks_have_their_languages(places: dict[str, TaskPlace]) -> None:
+    codes: dict[str, set[str]] = defaultdict(set)
+    for where in places.values():
+        codes[where.benchmark].add(where.language)
+    counts = {benchmark: len(languages) for benchmark, languages in codes.items()}
     # The languages that the benchmarks' papers and cards name; the harness adds some of its own.
     least = pairs(
         """
-        belebele 122 m_mmlu 34 arc 31 xnli 15 global_mmlu 15 global_mmlu_full 42 mmlu_prox 29
-        mmlu_prox_lite 29 xcopa 11 xstorycloze 11 phrasebook_translation 9
+        belebele 122 m_mmlu 34 arc 31 hellaswag 30 truthfulqa_mc1 31 xnli 15 global_mmlu 15
+        global_mmlu_full 42 mmlu_prox 29 mmlu_prox_lite 29 xcopa 11 xstorycloze 11 xwinograd 6
+        paws 7 xquad 12 mlqa 7 tydiqa_goldp 9 mgsm_direct 11 mgsm_en_cot 11 mgsm_native_cot 11
+        lambada_openai_mt 5 include_base_44 44 mmmlu 14 multiblimp 101 arc_challenge_mt 12
+        global_piqa_parallel_cloze 115 afrimmlu_direct_prompts 17 afrixnli_prompts 16
+        afrimgsm_prompts 17 sib_prompts 56 flores_to_eng_prompts 60 ntrex_from_eng_prompts 32
+        xlsum_prompts 12 mmlu_llama 7 phrasebook_translation 9 bmlama53 53
         """
     )
-    assert {name for name, count in least if counts[name] < int(count)} == set()
-    outside = {code for codes in found.values() for code in codes if code not in FLORES_CODES}
-    assert outside <= {*(f"{iso}_Latn" for iso in ("ben", "hin", "npi", "sin", "urd", "lat"))}
+    assert {name: counts[name] for name, count in least if counts[name] < int(count)} == {}
+
+
+def test_every_template_and_exception_is_one_of_a_task(places: dict[str, TaskPlace]) -> None:
+    names = set(benchmark_names())
+    assert names == {where.benchmark for where in places.values()}
+    assert {name for name in PIVOT_SIBLINGS if name not in names} == set()
+
+
+def test_the_english_siblings_are_tasks_of_the_harness(
+    tasks: list[str], places: dict[str, TaskPlace]
+) -> None:
+    assert set(PIVOT_SIBLINGS.values()) <= set(tasks)
+    own = {(where.benchmark, where.language) for where in places.values()}
+    assert {name for name in PIVOT_SIBLINGS if (name, "eng_Latn") in own} == set()
 
 
 def test_belebeles_flores_codes_mean_themselves(tasks: list[str]) -> None:
     for task in tasks:
         if found := re.fullmatch(r"belebele_([a-z]{3}_[A-Z][a-z]{3})", task):
-            assert place(task, patterns_of()) == ("belebele", found[1])
+            assert place(task, patterns_of()) == TaskPlace("belebele", found[1])
 
 
 @pytest.mark.parametrize(
-    ("task", "where"),
+    ("task", "benchmark", "language", "part"),
     [
-        ("m_mmlu_zh", ("m_mmlu", "zho_Hans")),
-        ("arc_ne", ("arc", "npi_Deva")),
-        ("xnli_sw", ("xnli", "swh_Latn")),
-        ("bmlama53_la", ("bmlama53", "lat_Latn")),
-        ("global_mmlu_full_fil", ("global_mmlu_full", "tgl_Latn")),
-        ("mmlu_prox_lite_wo", ("mmlu_prox_lite", "wol_Latn")),
-        ("xcopa_qu", ("xcopa", "quy_Latn")),
-        ("arc_easy", None),
-        ("global_mmlu_fr_stem", None),
-        ("hellaswag", None),
+        ("m_mmlu_zh", "m_mmlu", "zho_Hans", ""),
+        ("arc_ne", "arc", "npi_Deva", ""),
+        ("xnli_sw", "xnli", "swh_Latn", ""),
+        ("bmlama53_la", "bmlama53", "lat_Latn", ""),
+        ("global_mmlu_full_fil", "global_mmlu_full", "tgl_Latn", ""),
+        ("mmlu_prox_lite_wo", "mmlu_prox_lite", "wol_Latn", ""),
+        ("xcopa_qu", "xcopa", "quy_Latn", ""),
+        ("xwinograd_jp", "xwinograd", "jpn_Jpan", ""),
+        ("pisa_ch_llm_judged", "pisa_llm_judged", "zho_Hans", ""),
+        ("include_base_44_north_macedonian", "include_base_44", "mkd_Cyrl", ""),
+        ("include_base_44_french_few_shot_en", "include_base_44_few_shot_en", "fra_Latn", ""),
+        ("mmmlu_sw_ke", "mmmlu", "swh_Latn", ""),
+        ("mmmlu_es_la", "mmmlu", "spa_Latn", ""),
+        ("global_piqa_parallel_cloze_mni_mtei", "global_piqa_parallel_cloze", "mni_Mtei", ""),
+        ("global_piqa_parallel_cloze_por_latn_braz", "global_piqa_parallel_cloze", "por_Latn", "b"),
+        ("truthfulqa_fr_mc2", "truthfulqa_mc2", "fra_Latn", ""),
+        ("mmlu_fr_llama", "mmlu_llama", "fra_Latn", ""),
+        ("mlqa_vi_vi", "mlqa", "vie_Latn", ""),
+        ("mlqa_vi_de", "mlqa_question_de", "vie_Latn", ""),
+        ("belebele_swa_prompt_2", "belebele_prompts", "swh_Latn", "2"),
+        ("afrimmlu_direct_twi_prompt_5", "afrimmlu_direct_prompts", "twi_Latn", "5"),
+        ("flores_ace_Arab-eng_Latn_prompt_1", "flores_to_eng_prompts", "ace_Arab", "1"),
+        ("flores_eng_Latn-ace_Arab_prompt_1", "flores_from_eng_prompts", "ace_Arab", "1"),
+        ("catalan_bench_flores_ca-de", "catalan_bench_flores_from_ca", "deu_Latn", ""),
+        ("AraDiCE_boolq_lev", "AraDiCE_boolq", "apc_Arab", ""),
+        # lm_eval 0.3 and 0.4.0
+        ("xstory_cloze_ar", "xstorycloze", "arb_Arab", ""),
+        ("pawsx_de", "paws", "deu_Latn", ""),
+        ("arc_fr_challenge", "arc", "fra_Latn", ""),
+        ("mmlu_fr", "m_mmlu", "fra_Latn", ""),
     ],
 )
-def test_places(task: str, where: tuple[str, str] | None) -> None:
-    assert place(task, patterns_of()) == where
+def test_places(task: str, benchmark: str, language: str, part: str) -> None:
+    where = place(task, patterns_of())
+    assert where is not None
+    assert where[:2] == (benchmark, language)
+    assert where.prompt == part or where.variety[:1] == part
+
+
+@pytest.mark.parametrize(
+    "task",
+    """
+    arc_easy arc_challenge arc_ca_easy arc_ca_challenge arc_agi global_mmlu_fr_stem hellaswag
+    hellaswag_multilingual mmlu_pro mmlu_stem mmlu_law mmlu_cot_llama mmlu_pro_llama xnli_va
+    xnli_eu_mt xnli_eu_native xnli_es_spanish_bench mgsm_direct_es_spanish_bench belebele_prompt_1
+    belebele_tasks sib_prompt_1 flores_ca pawsx mlqa mela pisa_llm_judged truthfulqa_gen
+    truthfulqa_va toksuite_stem toksuite_math include_base_44_french_stem
+    global_piqa_parallel_cloze_srp_latn_torl global_piqa_parallel_cloze mmmlu_fr_fr_anatomy
+    indicparam_sanskrit_mix naijarc_tasks xcopa multiblimp
+    """.split(),
+)
+def test_what_names_no_language_is_of_none(task: str) -> None:
+    assert place(task, patterns_of()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    pairs(
+        """
+        fr_fr fra_Latn zh_tw zho_Hant zh_cn zho_Hans pt_br por_Latn ar_xy arb_Arab
+        hin_latn hin_Latn cmn_hans zho_Hans spa_latn_peru spa_Latn german deu_Latn Farsi pes_Arab
+        bengali ben_Beng azerbaijani azj_Latn pidgin pcm_Latn mandarin zho_Hans
+        """
+    ),
+)
+def test_ways_to_write_a_language(text: str, code: str) -> None:
+    found = read_language(text)
+    assert found is not None and found.code == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    "easy stem law_school eu_mt fr_xx zzz_latn fra_lat spa_latn_mars test history jp".split(),
+)
+def test_what_is_written_otherwise_is_no_language(text: str) -> None:
+    assert read_language(text) is None
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[a-z]{2,4}([_-][A-Za-z]{2,4}){0,2}", fullmatch=True))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_language_or_none(text: str) -> None:
+    """A code that is made of a language means itself, and no text ends in an error."""
+    code = to_flores(text)
+    assert to_flores(code) == code
+    assert language(text).code == code
+    found = read_language(text)
+    assert found is None or is_language(found.code)
+    task = place(f"xnli_{text}", patterns_of())
+    assert task is None or found is None or task.language == found.code
 
 
 def test_a_pattern_of_the_users_own_goes_first() -> None:
     patterns = patterns_of(["afro=belebele_{lang}_prompt_1", "own=m_mmlu_{lang}"])
-    assert place("belebele_swa_prompt_1", patterns) == ("afro", "swh_Latn")
-    assert place("m_mmlu_fr", patterns) == ("own", "fra_Latn")
-    assert place("m_mmlu_pt-BR", patterns) == ("own", "por_Latn")
+    assert place("belebele_swa_prompt_1", patterns) == TaskPlace("afro", "swh_Latn")
+    assert place("m_mmlu_fr", patterns) == TaskPlace("own", "fra_Latn")
+    assert place("m_mmlu_pt-BR", patterns) == TaskPlace("own", "por_Latn")
+
+
+def test_a_pattern_reads_languages_however_they_are_written() -> None:
+    patterns = patterns_of(["mine=my_{lang}_{lang2}", "other=other{lang}"])
+    assert place("other_french", patterns) is None
+    assert place("my_fr_{lang2}", patterns) == TaskPlace("mine", "fra_Latn")
+    for task in ("other-x_french", "otherfrench", "otherfr_fr", "otherfra_latn"):
+        found = place(task, patterns_of(["other=other{lang}", "other=other-x_{lang}"]))
+        assert found == TaskPlace("other", "fra_Latn")
 
 
 @pytest.mark.parametrize("text", ["", "mybench", "=task_{lang}", "a=b", "a={lang}_{lang}"])
@@ -239,8 +377,8 @@ def test_a_pattern_of_another_form_is_an_error(text: str) -> None:
 
 
 def test_marks_in_a_pattern_mean_themselves() -> None:
-    assert Pattern.parse("a=b.*({lang})").code("b.*(fr)") == "fr"
-    assert Pattern.parse("a=b.*({lang})").code("bxx(fr)") is None
+    assert Pattern.parse("a=b.*({lang})").place("b.*(fr)") == TaskPlace("a", "fra_Latn")
+    assert Pattern.parse("a=b.*({lang})").place("bxx(fr)") is None
 
 
 # ---------------------------------------------------------------- the command
@@ -257,7 +395,9 @@ def test_the_table_has_every_flores_language_once() -> None:
 def test_the_table_is_filtered_by_benchmark() -> None:
     names = ["m_mmlu_fr", "m_mmlu_de", "xnli_de", "xnli_ru"]
     assert list(language_table(names, ["m_mmlu", "xnli"])["code"]) == ["deu_Latn"]
-    with pytest.raises(NeuronXAError, match=r"no tasks of 'belebele'.*known benchmarks: arc"):
+    with pytest.raises(
+        NeuronXAError, match=r"no tasks of 'belebele'.*known benchmarks: neuronxa_flores"
+    ):
         language_table(names, ["belebele"])
 
 

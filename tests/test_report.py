@@ -237,9 +237,11 @@ def test_models_are_compared_on_the_languages_all_have(two_models: Results) -> N
 
 
 def test_mixed_settings_are_refused_unless_allowed(tmp_path: Path) -> None:
-    path = write_run(tmp_path / "results_0.json", "m", FLORES_CORE, {"belebele": FLORES_CORE})
+    for model in ("m", "other"):
+        path = tmp_path / f"results_{model}.json"
+        write_run(path, model, FLORES_CORE, {"belebele": FLORES_CORE})
     other = path.read_text(encoding="utf-8").replace("pool:position", "pool:mean")
-    (tmp_path / "results_1.json").write_text(other.replace('"m"', '"other"'), encoding="utf-8")
+    path.write_text(other, encoding="utf-8")
     results = read_results([tmp_path])
     with pytest.raises(NeuronXAError, match="pool:mean"):
         Content(results, Choice())

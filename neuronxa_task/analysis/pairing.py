@@ -94,7 +94,11 @@ def pair(results: Results, choice: Choice) -> tuple[list[Pairing], list[str]]:
     pairings, notes = pairings_of(alignment, accuracy, choice)
     accuracy = accuracy.dropna(subset="value")
     if not pairings:
-        reasons = [_too_few(alignment, accuracy, relative=choice.relative), *notes[:3]]
+        reasons = [
+            *results.hints[:1],
+            _too_few(alignment, accuracy, relative=choice.relative),
+            *notes[:3],
+        ]
         raise NeuronXAError("; ".join(reasons))
     one_sided = _without_counterpart(alignment, accuracy)
     return pairings, [*without_score, *without_metric, *notes, *one_sided]

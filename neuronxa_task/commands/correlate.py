@@ -22,6 +22,9 @@ def correlate(
     ] = "pearson,spearman,kendall",
     paper: options.Paper = False,
     pattern: options.Patterns = None,
+    alias: options.Aliases = None,
+    num_fewshot: options.NumFewshot = None,
+    chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
@@ -43,10 +46,9 @@ def correlate(
         shown_correlations,
     )
     from neuronxa_task.analysis.published import published_text
-    from neuronxa_task.results import read_results
     from neuronxa_task.tables import write
 
-    read = read_results(results, patterns=pattern or ())
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
     found = correlations(
         read,
         options.choice_of(

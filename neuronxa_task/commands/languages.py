@@ -26,12 +26,12 @@ def languages(
 
     Example: neuronxa languages --benchmarks belebele,m_mmlu
     """
-    from neuronxa_task.languages.table import harness_tasks, language_table
+    from neuronxa_task.languages.table import harness_tasks, language_table, shown
     from neuronxa_task.tables import text
 
     table = language_table(harness_tasks(), options.names(benchmarks))
     if csv:
         table.to_csv(sys.stdout, index=False)
     else:
-        typer.echo(text(table))
-        typer.echo(f"{len(table)} languages")
+        typer.echo(text(shown(table)))
+        typer.echo(f"{len(table)} languages; --csv prints all benchmarks of each")

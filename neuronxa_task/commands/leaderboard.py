@@ -32,6 +32,9 @@ def leaderboard(
     ] = False,
     sort: Annotated[str, typer.Option(help="Column to sort by.")] = "nasca",
     pattern: options.Patterns = None,
+    alias: options.Aliases = None,
+    num_fewshot: options.NumFewshot = None,
+    chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -52,10 +55,9 @@ def leaderboard(
     Example: neuronxa leaderboard demo_results/ --output leaderboard/
     """
     from neuronxa_task.analysis import leaderboard as board
-    from neuronxa_task.results import read_results
     from neuronxa_task.tables import text, write
 
-    read = read_results(results, patterns=pattern or ())
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
     found = board.leaderboard(
         read,
         options.choice_of(

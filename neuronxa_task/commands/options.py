@@ -10,12 +10,13 @@ import typer
 
 if TYPE_CHECKING:
     from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.results import Results
 
 ResultPaths = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULTS...",
-        help="Result files of lm_eval, and folders that are searched for results_*.json at any "
+        help="Result files of lm_eval 0.3 or later, and folders that are searched for them at any "
         "depth. One or many models, NeuronXA and benchmarks in the same or in separate runs; the "
         "newest run of a model and task counts.",
     ),
@@ -26,6 +27,30 @@ Patterns = Annotated[
         "--pattern",
         help="Names of another benchmark's tasks, as NAME=TASK with {lang} in the language's "
         "place: mybench=mytask_{lang}. May be given several times.",
+    ),
+]
+Aliases = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--alias",
+        help="A model under another name, as 'NAME=NAME': the one that is shown, and the one to "
+        "show instead: '/data/Qwen2.5-7B=Qwen/Qwen2.5-7B'. May be given several times.",
+    ),
+]
+NumFewshot = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(
+        "--num-fewshot",
+        min=0,
+        help="Read only benchmarks that were run with this number of examples in the prompt.",
+    ),
+]
+ChatTemplate = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option(
+        "--chat-template/--no-chat-template",
+        help="Read only benchmarks that were run with, or without, the model's chat template.",
+        show_default=False,
     ),
 ]
 Scores = Annotated[
@@ -80,6 +105,24 @@ def names(text: str | None) -> list[str]:
     ['nasca', 'mexa']
     """
     return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def read(
+    results: Sequence[Path],
+    pattern: Sequence[str] | None,
+    alias: Sequence[str] | None,
+    num_fewshot: int | None,
+    chat_template: bool | None,
+) -> Results:
+    """Read result files as the options say."""
+    from neuronxa_task.results import RunChoice, read_results
+
+    return read_results(
+        results,
+        patterns=pattern or (),
+        aliases=alias or (),
+        runs=RunChoice(num_fewshot, chat_template),
+    )
 
 
 def choice_of(

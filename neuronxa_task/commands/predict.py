@@ -21,6 +21,9 @@ def predict(
     relative: options.Relative = False,
     include_pivot: options.IncludePivot = False,
     pattern: options.Patterns = None,
+    alias: options.Aliases = None,
+    num_fewshot: options.NumFewshot = None,
+    chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
@@ -33,10 +36,9 @@ def predict(
     Example: neuronxa predict demo_results/ --score nasca
     """
     from neuronxa_task.analysis.predict import predictions, shown_estimates, shown_fits
-    from neuronxa_task.results import read_results
     from neuronxa_task.tables import text, write
 
-    read = read_results(results, patterns=pattern or ())
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
     found = predictions(
         read,
         options.choice_of(

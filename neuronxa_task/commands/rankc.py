@@ -16,7 +16,7 @@ def rankc(
         typer.Argument(
             metavar="RESULTS...",
             help="Result files of `lm_eval --tasks bmlama53 --log_samples`, whose samples are "
-            "beside them, and folders that are searched for results_*.json at any depth.",
+            "beside them, and folders that are searched for them at any depth.",
         ),
     ],
     languages: Annotated[
@@ -36,15 +36,16 @@ def rankc(
 
     Example: neuronxa rankc results/ --languages fr,de
     """
-    from neuronxa_task.bmlama53 import rankc as consistency
+    from neuronxa_task.bmlama53.rankc import rankc as pairs_of
+    from neuronxa_task.bmlama53.rankc import shown, summary, table
     from neuronxa_task.tables import write
 
-    pairs, notes = consistency.rankc(results, options.names(languages) or None, by)
-    typer.echo(consistency.summary(pairs))
+    pairs, notes = pairs_of(results, options.names(languages) or None, by)
+    typer.echo(summary(pairs))
     options.echo_notes(notes)
     if output is not None:
         paths = write(
-            *(output, "rankc", consistency.table(pairs), consistency.shown(pairs)),
+            *(output, "rankc", table(pairs), shown(pairs)),
             caption="RankC, the cross-lingual consistency of facts",
             notes=notes,
         )

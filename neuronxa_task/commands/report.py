@@ -24,6 +24,9 @@ def report(
     include_pivot: options.IncludePivot = False,
     paper: options.Paper = False,
     pattern: options.Patterns = None,
+    alias: options.Aliases = None,
+    num_fewshot: options.NumFewshot = None,
+    chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
 ) -> None:
     """Write a self-contained page of tables and charts.
@@ -31,9 +34,8 @@ def report(
     Example: neuronxa report demo_results/ --output report/
     """
     from neuronxa_task.report import write_report
-    from neuronxa_task.results import read_results
 
-    read = read_results(results, patterns=pattern or ())
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
     choice = options.choice_of(
         *(scores, alignment, benchmarks, metric),
         relative=relative,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.harness import task_names
-from neuronxa_task.languages.benchmarks import BENCHMARKS, PLACE, patterns_of, place
-from neuronxa_task.languages.codes import FLORES_CODES, language
+from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
+from neuronxa_task.languages.benchmarks import LANGUAGE, benchmark_names, patterns_of, place
+from neuronxa_task.languages.codes import FLORES_CODES, FLORES_PIVOT, language
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     if unknown := [name for name in benchmarks if name not in set().union(*found.values())]:
         raise NeuronXAError(
             f"no tasks of {one_of(map(repr, unknown))} in the installed harness; known benchmarks: "
-            f"{one_of(sorted((*ALIGNMENT, *BENCHMARKS)), at_most=20)}"
+            f"{one_of((*ALIGNMENT, *benchmark_names()), at_most=20)}"
         )
     codes = dict.fromkeys((*FLORES_CODES, *sorted(found)))
     rows = [
@@ -47,10 +48,25 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     return table
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table for a screen: of each language's benchmarks the first, and how many there are."""
+    names = table["benchmarks"].str.split("; ")
+    first = [one_of(has, at_most=3) for has in names]
+    made: pd.DataFrame = table.assign(benchmarks=first)
+    return made
+
+
 def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
     """The benchmarks that each language is in, by FLORES code."""
-    patterns = patterns_of([f"{name}={name}_{PLACE}" for name in ALIGNMENT])
-    places = {found for task in tasks if (found := place(task, patterns)) is not None}
+    patterns = patterns_of([f"{name}={name}_{LANGUAGE}" for name in ALIGNMENT])
+    names = list(tasks)
+    places = {found[:2] for task in names if (found := place(task, patterns)) is not None}
+    benchmarks = {benchmark for benchmark, _ in places}
+    places |= {
+        (benchmark, FLORES_PIVOT)
+        for benchmark, sibling in PIVOT_SIBLINGS.items()
+        if benchmark in benchmarks and sibling in names
+    }
     codes: dict[str, list[str]] = {}
     for benchmark, code in sorted(places):
         codes.setdefault(code, []).append(benchmark)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SOFTWARE = ("neuronxa", "torch", "transformers", "lm_eval")
-OF_A_MODEL = ("model", "dtype")
-OF_A_LANGUAGE = ("data_hash", "version")
+OF_A_MODEL = ("model", "dtype", "hooks")
+OF_A_LANGUAGE = ("data_hash", "version", "varieties")
 FREE = frozenset({*SOFTWARE, *OF_A_MODEL, *OF_A_LANGUAGE, "token_hash", "batch"})
 """Facts that may differ within a benchmark: other languages are other sentences, and so on."""
 
@@ -33,29 +33,59 @@ def settings_of(signature: str) -> dict[str, str]:
     return {key: value for key, value in facts_of(signature).items() if key not in FREE}
 
 
+def weights_of(facts: Mapping[str, str]) -> str:
+    """The fingerprint of a signature's model, without the hub commit that may go before it.
+
+    >>> weights_of({"model": "0a1b+2ac1024b"}), weights_of({"model": "2ac1024b"})
+    ('2ac1024b', '2ac1024b')
+    """
+    return facts.get("model", "").rpartition("+")[2]
+
+
 def benchmark_signature(file: ResultFile, task: str) -> str:
-    """How the harness ran a downstream task, in the form of NeuronXA's signatures."""
-    content = file.content
+    """How the harness ran a downstream task, in the form of NeuronXA's signatures.
+
+    What the file does not tell, as those of old versions, is left out.
+    """
+    content, config = file.content, file.part("config")
     facts = {
-        "shots": file.part("n-shot").get(task),
-        "limit": file.part("config").get("limit") or "none",
+        "shots": shots_of(file, task),
+        "limit": config.get("limit") or "none",
         "chat": "applied" if content.get("chat_template") else "none",
         "multiturn": content.get("fewshot_as_multiturn") or "none",
         "system": _hash(content.get("system_instruction")),
-        "generation": _hash(file.part("config").get("gen_kwargs")),
-        "version": file.part("versions").get(task),
+        "generation": _hash(config.get("gen_kwargs")),
+        "version": _version(file, task),
         "lm_eval": content.get("lm_eval_version"),
-        **_weights(file),
+        "model": _weights(file),
     }
-    return printable("|".join(f"{key}:{_plain(value)}" for key, value in facts.items()))
+    told = (f"{key}:{_plain(value)}" for key, value in facts.items() if value is not None)
+    return printable("|".join(told))
 
 
-def _weights(file: ResultFile) -> dict[str, str]:
+def shots_of(file: ResultFile, task: str) -> int | None:
+    """Number of examples in a task's prompts, `None` if the file does not tell."""
+    given = (
+        file.part("n-shot").get(task),
+        file.of_task("configs", task).get("num_fewshot"),
+        file.part("config").get("num_fewshot"),
+    )
+    numbers = (n for n in given if isinstance(n, int) and not isinstance(n, bool))
+    return next(numbers, None)
+
+
+def _version(file: ResultFile, task: str) -> Any:
+    """A task's version; lm_eval 0.4.0 wrote `Yaml` for all of them."""
+    version = file.part("versions").get(task)
+    return version if isinstance(version, (int, float)) else None
+
+
+def _weights(file: ResultFile) -> str | None:
     """The weights of the file's model, where a NeuronXA task of the same run says them."""
     signatures = (file.metadata(task).get("signature") for task in file.part("configs"))
     facts = [facts_of(line) for line in signatures if isinstance(line, str)]
-    found = {each["model"] for each in facts if "model" in each}
-    return {"model": found.pop()} if len(found) == 1 else {}
+    models = {each["model"] for each in facts if "model" in each}
+    return models.pop() if len(models) == 1 else None
 
 
 def _hash(value: Any) -> str:
@@ -63,8 +93,7 @@ def _hash(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    text = "unknown" if value is None else str(value)
-    return text.replace("|", "/")[:80]
+    return str(value).replace("|", "/")[:80]
 
 
 def differences(table: pd.DataFrame) -> list[str]:
@@ -85,6 +114,7 @@ def differences(table: pd.DataFrame) -> list[str]:
             what = f"{language} of {model}"
             if fact in OF_A_MODEL:
                 where, what = model, f"{benchmark} in {language}"
+                value = weights_of({fact: value}) if fact == "model" else value
             elif fact in OF_A_LANGUAGE:
                 where = f"{benchmark} in {language}"
             elif fact in FREE:
@@ -95,7 +125,10 @@ def differences(table: pd.DataFrame) -> list[str]:
             values.setdefault(value, []).append(what)
     return [
         f"{where} has "
-        + one_of((f"{fact}:{value} ({one_of(rows, at_most=2)})" for value, rows in values.items()))
+        + one_of(
+            (f"{fact}:{value} ({one_of(rows, at_most=2)})" for value, rows in values.items()),
+            at_most=3,
+        )
         for (where, fact), values in together.items()
         if len(values) > 1
     ]
@@ -111,15 +144,26 @@ def require_same_settings(table: pd.DataFrame, *, allow_mixed: bool = False) -> 
     Raises:
         NeuronXAError: settings differ.
     """
-    found = differences(table)
-    if found and not allow_mixed:
+    lines = differences(table)
+    if lines and not allow_mixed:
+        more = f"; and {len(lines) - 1} more differences" if len(lines) > 1 else ""
         raise NeuronXAError(
-            f"scores of different settings do not compare: {'; '.join(found[:3])}"
-            + (f"; … ({len(found)} in all)" if len(found) > 3 else "")
-            + ". Score again with the same settings, give only the files that match, or pass "
-            "--allow-mixed-signatures"
+            f"{_choice(lines[0])}, or pass --allow-mixed-signatures; results use different "
+            f"settings: {lines[0]}{more}"
         )
-    return [f"mixed settings: {line}" for line in found]
+    return [f"mixed settings: {line}" for line in lines]
+
+
+def _choice(difference: str) -> str:
+    """What to do about a line of `differences` first."""
+    for fact, option in CHOSEN_BY.items():
+        if f" has {fact}:" in difference:
+            return f"choose with {option}"
+    return "give only files that match"
+
+
+CHOSEN_BY = {"shots": "--num-fewshot", "chat": "--chat-template or --no-chat-template"}
+"""Options that choose among runs of different settings."""
 
 
 def versions(table: pd.DataFrame) -> list[str]:
@@ -127,9 +171,9 @@ def versions(table: pd.DataFrame) -> list[str]:
     signatures = [facts_of(line) for line in table["signature"].unique()]
     lines = []
     for program in SOFTWARE:
-        found = sorted({facts[program] for facts in signatures if program in facts})
-        if len(found) > 1:
-            lines.append(f"results of several versions of {program}: {one_of(found)}")
+        numbers = sorted({facts[program] for facts in signatures if program in facts})
+        if len(numbers) > 1:
+            lines.append(f"results of several versions of {program}: {one_of(numbers)}")
     return lines
 
 
@@ -150,11 +194,11 @@ def changed_models(files: Mapping[str, Sequence[tuple[str, ResultFile]]]) -> lis
     lines = []
     for model, runs in files.items():
         for fact, what in OF_A_LOADED_MODEL.items():
-            found: dict[str, dict[str, None]] = {}
+            values: dict[str, dict[str, None]] = {}
             for benchmark, file in runs:
                 if value := file.part("config").get(fact):
-                    found.setdefault(printable(_plain(value)), {})[benchmark] = None
-            if len(found) > 1:
-                each = (f"{value} ({one_of(names, at_most=3)})" for value, names in found.items())
-                lines.append(f"{model} ran with several {what}: {one_of(each)}")
+                    values.setdefault(printable(_plain(value)), {})[benchmark] = None
+            if len(values) > 1:
+                lists = (f"{value} ({one_of(names, at_most=3)})" for value, names in values.items())
+                lines.append(f"{model} ran with several {what}: {one_of(lists, at_most=3)}")
     return lines

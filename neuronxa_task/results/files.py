@@ -1,19 +1,30 @@
-"""Result files of the harness: found, read with care, and checked to be what they claim to be."""
+"""Result files of the harness: found by their content, read with care, dated."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.results.formats import NO_RESULT_FILE, ForeignFileError, require_result_file
 
 PATTERN = "results_*.json"
+"""Names that the harness gives to result files, unless it is told another one."""
+
 MAX_BYTES = 256 * 2**20
 """No honest result file comes near: all 15,000 tasks of lm_eval 0.4.13 at once are some 50 MB."""
+
+LARGE = 2**20
+"""Larger JSON is looked into before it is parsed: folders also hold tokenizers."""
+
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
+"""A date in a file's name, as the harness writes it; some file systems have no colons."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,8 @@ class ResultFile:
     Attributes:
         path: where it was read.
         content: the parsed JSON.
-        date: when the run began, in seconds since 1970.
+        date: when the run began, in seconds since 1970; where the content has no date, that of the
+            file's name, and of the file itself where that has none either.
     """
 
     path: Path
@@ -37,61 +49,82 @@ class ResultFile:
 
     def part(self, name: str) -> Mapping[str, Any]:
         """A part of the file, such as `results` or `configs`; empty if it is not a mapping."""
-        found = self.content.get(name)
-        return found if isinstance(found, dict) else {}
+        part = self.content.get(name)
+        return part if isinstance(part, dict) else {}
 
     def of_task(self, part: str, task: str) -> Mapping[str, Any]:
         """A task's entry in a part of the file; empty if it is not a mapping."""
-        found = self.part(part).get(task)
-        return found if isinstance(found, dict) else {}
+        entry = self.part(part).get(task)
+        return entry if isinstance(entry, dict) else {}
 
     def metadata(self, task: str) -> Mapping[str, Any]:
         """The metadata of a task's configuration, where NeuronXA leaves layers and signature."""
-        found = self.of_task("configs", task).get("metadata")
-        return found if isinstance(found, dict) else {}
+        metadata = self.of_task("configs", task).get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
 
 def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
     """Read result files and those in folders, at any depth; each file once.
 
     Args:
-        paths: files, which must be result files, and folders, in which files named
-            `results_*.json` that are none are left out and counted.
+        paths: files, which must be result files, and folders, of whose JSON files those that are
+            none are left out and counted, by reason.
 
     Returns:
         The files, oldest run first, and notes on what was left out.
 
     Raises:
-        NeuronXAError: a path does not exist, a given file is no result file, or none was found.
+        NeuronXAError: a path does not exist, a given file is no result file, or there is none.
     """
     read: dict[Path, ResultFile] = {}
-    refused: list[str] = []
+    damaged: list[str] = []
+    foreign: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         for file, given in _candidates(path):
-            if (place := file.resolve()) in read:
+            resolved = file.resolve()
+            if resolved in read:
                 continue
             try:
-                read[place] = read_file(file)
+                read[resolved] = read_file(file)
+            except ForeignFileError as error:
+                if given:
+                    raise
+                foreign[error.format].append(printable(file.name))
             except NeuronXAError as error:
                 if given:
                     raise
-                refused.append(printable(str(error)))
+                damaged.append(printable(str(error)))
+    notes = list(_left_out(damaged, foreign))
     if not read:
-        reason = f"; left out: {one_of(refused, at_most=3)}" if refused else ""
         raise NeuronXAError(
-            f"no result file in {one_of(paths)}{reason}; expected files {PATTERN} that "
-            "`lm_eval --output_path DIR` wrote"
+            f"no result file of lm_eval in {one_of(paths, at_most=3)}; give a folder that "
+            f"`lm_eval --output_path DIR` wrote{''.join(f'; {note}' for note in notes[:2])}"
         )
-    notes = []
-    if refused:
-        notes.append(f"{len(refused)} of the files left out: {one_of(refused, at_most=3)}")
+    notes += _dated_by_file(read.values())
     return sorted(read.values(), key=lambda file: (file.date, str(file.path))), notes
+
+
+def _left_out(damaged: Sequence[str], foreign: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if damaged:
+        yield f"{len(damaged)} of the files left out: {one_of(damaged, at_most=3)}"
+    for kind, names in foreign.items():
+        yield f"{len(names)} files left out, as they are {kind}: {one_of(names, at_most=3)}"
+
+
+def _dated_by_file(files: Iterable[ResultFile]) -> Iterator[str]:
+    undated = [file.path.name for file in files if _date_inside(file.content) is None]
+    undated = [name for name in undated if not DATE.search(name)]
+    if undated:
+        yield (
+            f"{len(undated)} files have no date and count as of when they were last changed: "
+            f"{printable(one_of(undated, at_most=3))}"
+        )
 
 
 def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:
     """Files to read, each with whether the user named it."""
     if path.is_dir():
-        yield from ((file, False) for file in sorted(path.rglob(PATTERN)) if file.is_file())
+        yield from ((file, False) for file in sorted(path.rglob("*.json")) if file.is_file())
     elif path.is_file():
         yield path, True
     else:
@@ -102,7 +135,8 @@ def read_file(path: Path) -> ResultFile:
     """Read one result file.
 
     Raises:
-        NeuronXAError: it cannot be read, is not JSON, or not what the harness writes.
+        ForeignFileError: it is JSON that the harness did not write.
+        NeuronXAError: it cannot be read, or is not JSON.
     """
     return ResultFile(path, content := _parse(path), _date(path, content))
 
@@ -114,7 +148,10 @@ def _parse(path: Path) -> Mapping[str, Any]:
                 f"{path} has {size / 2**20:,.0f} MiB; result files up to "
                 f"{MAX_BYTES / 2**20:,.0f} MiB are read"
             )
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        if size > LARGE and b'"results"' not in text:
+            raise ForeignFileError(path, NO_RESULT_FILE, "it has no object 'results'")
+        content = json.loads(text)
     except OSError as error:
         raise NeuronXAError(f"{path} cannot be read: {error.strerror}") from error
     except RecursionError:
@@ -125,25 +162,43 @@ def _parse(path: Path) -> Mapping[str, Any]:
         raise NeuronXAError(
             f"{path} is not valid JSON ({error}); was the run or the copy cut short?"
         ) from error
-    if not isinstance(content, dict):
-        raise NeuronXAError(f"{path} is no result file: a JSON {type(content).__name__}")
-    for part in ("results", "configs", "config"):
-        if not isinstance(content.get(part), dict):
-            raise NeuronXAError(f"{path} is no result file of lm_eval: it has no object {part!r}")
-    return content
+    return require_result_file(path, content)
 
 
 def _date(path: Path, content: Mapping[str, Any]) -> float:
+    inside = _date_inside(content)
+    if inside is not None:
+        return inside
+    named = date_in_name(path)
+    if named is not None:
+        day, _, time = named.partition("T")
+        try:
+            moment = datetime.fromisoformat(f"{day}T{time.replace('-', ':')[:8]}")
+            return moment.replace(tzinfo=timezone.utc).timestamp()
+        except ValueError:
+            pass
+    return path.stat().st_mtime
+
+
+def _date_inside(content: Mapping[str, Any]) -> float | None:
     date = content.get("date")
+    if isinstance(date, bool) or not isinstance(date, (int, float)):
+        return None
     try:
-        if isinstance(date, bool) or not isinstance(date, (int, float)):
-            raise TypeError
         datetime.fromtimestamp(date, timezone.utc)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise NeuronXAError(
-            f"{path} is no result file of lm_eval: its `date` is {date!r:.40}, no time"
-        ) from None
+    except (ValueError, OverflowError, OSError):
+        return None
     return float(date)
+
+
+def date_in_name(path: Path) -> str | None:
+    """The date in a file's name as it is written there, which files of one run share.
+
+    >>> date_in_name(Path("belebele_2025-10-09T08-55-00.000000.json"))
+    '2025-10-09T08-55-00.000000'
+    """
+    dates = DATE.findall(path.stem)
+    return dates[-1] if dates else None
 
 
 def printable(text: str) -> str:

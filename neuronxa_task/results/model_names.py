@@ -4,52 +4,63 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from neuronxa_task.results.backends import changes_model
 from neuronxa_task.results.files import ResultFile, printable
 
-BASES = ("pretrained", "model", "path", "engine")
+BASES = ("pretrained", "model", "path", "engine", "model_id", "model_path")
 """Model arguments that name the weights, in the order in which the harness looks."""
 
-HOW_IT_RAN = frozenset(
+WHERE_WEIGHTS_ARE = frozenset({"revision", "subfolder"})
+"""Arguments that say which weights, and that do not matter once these are known to be equal."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """The name of a model in one result file.
+
+    Attributes:
+        base: name or path of the weights.
+        others: what else makes the model another one, as `argument=value`.
     """
-    accelerate_hf attn_implementation attn_kwargs backend batch_size cache_dir data_parallel_size
-    device device_map device_map_option disable_tqdm dtype enforce_eager experts_implementation
-    gpu_memory_utilization gpus logits_cache low_cpu_mem_usage max_batch_size max_cpu_memory
-    max_gen_toks max_length max_memory max_memory_per_gpu max_model_len max_num_seqs max_retries
-    mixed_precision_dtype num_concurrent offload_buffers offload_folder offload_state_dict
-    parallelize pipeline_parallel_size seed softmax_dtype swap_space tensor_parallel_size timeout
-    tp_plan tp_size trust_remote_code truncation use_fast_tokenizer use_safetensors
-    """.split()
-)
-"""Model arguments of the harness's backends that do not change which model answers.
 
-Every other argument does, known or not: of two runs that differ in it, two models are made.
-"""
+    base: str
+    others: tuple[str, ...] = ()
 
-DEFAULTS = {"revision": "main"} | dict.fromkeys(
-    ("load_in_4bit", "load_in_8bit", "autogptq", "gptqmodel"), "False"
-)
-"""What the harness takes where an argument is not given; nothing, for all others.
+    def __str__(self) -> str:
+        return f"{self.base} [{', '.join(self.others)}]" if self.others else self.base
 
-Not every `False` is as good as nothing: `enable_thinking` is on where it is not given.
-"""
+    @property
+    def is_hub_name(self) -> bool:
+        """Whether it has the form of a hub's names, which differ in more than their case."""
+        return self.base.count("/") <= 1 and self.base[:1] not in (".", "/", "~", "\\")
+
+    @property
+    def behaviour(self) -> tuple[str, ...]:
+        """`others` without those that only say where the weights are."""
+        return tuple(
+            other for other in self.others if other.partition("=")[0] not in WHERE_WEIGHTS_ARE
+        )
+
+
+def name_of_model(file: ResultFile) -> ModelName:
+    """The name of a file's model, whatever other files call it."""
+    arguments = model_arguments(file.part("config").get("model_args"))
+    key = next((name for name in BASES if arguments.get(name)), None)
+    base = _plain_path(arguments[key]) if key else _recorded_name(file)
+    others = (
+        printable(f"{name}={value}")
+        for name, value in sorted(arguments.items())
+        if name != key and changes_model(name, value, arguments.get(key) if key else None)
+    )
+    return ModelName(printable(base), tuple(others))
 
 
 def model_name(file: ResultFile) -> str:
-    """The weights' name or path, then in brackets whatever else makes the model another one.
-
-    A name does not depend on which other files are read, so that rows can be appended later.
-    """
-    arguments = model_arguments(file.part("config").get("model_args"))
-    base = next((key for key in BASES if arguments.get(key)), None)
-    name = _plain_path(arguments[base]) if base else _recorded_name(file)
-    others = [
-        f"{key}={value}"
-        for key, value in sorted(arguments.items())
-        if key != base and key not in HOW_IT_RAN and value not in ("", "None", DEFAULTS.get(key))
-    ]
-    return printable(f"{name} [{', '.join(others)}]" if others else name)
+    """The weights' name or path, then in brackets whatever else makes the model another one."""
+    return str(name_of_model(file))
 
 
 def _plain_path(name: str) -> str:

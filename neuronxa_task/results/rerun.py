@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronxa_task.languages import FLORES_PIVOT, TATOEBA_PIVOT
+from neuronxa_task.results.comparable import shots_of
 from neuronxa_task.results.files import ResultFile, printable
 from neuronxa_task.settings import METADATA_OF_OTHER_TASKS, SETTINGS, Settings
 
@@ -98,8 +99,8 @@ def _is_default(name: str, value: Any) -> bool:
 def _shots(file: ResultFile) -> int | None:
     shots = {
         number
-        for task, number in file.part("n-shot").items()
-        if isinstance(number, int) and "signature" not in file.metadata(task)
+        for task in file.part("results")
+        if "signature" not in file.metadata(task) and (number := shots_of(file, task)) is not None
     }
     return shots.pop() if len(shots) == 1 else None
 
@@ -107,4 +108,6 @@ def _shots(file: ResultFile) -> int | None:
 def _seeds(config: Mapping[str, Any]) -> str | None:
     names = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
     seeds = tuple(config.get(name) for name in names)
-    return None if seeds == DEFAULT_SEEDS else ",".join(str(seed) for seed in seeds)
+    return (
+        None if None in seeds or seeds == DEFAULT_SEEDS else ",".join(str(seed) for seed in seeds)
+    )

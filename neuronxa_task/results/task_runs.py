@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuronxa_task.languages import to_flores
-from neuronxa_task.languages.benchmarks import Pattern, place
+from neuronxa_task.languages.benchmarks import Pattern, TaskPlace, place
 from neuronxa_task.results.comparable import benchmark_signature, facts_of
 from neuronxa_task.results.files import ResultFile, printable
 from neuronxa_task.settings import SCORES
@@ -35,6 +35,8 @@ class TaskRun:
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
         unusable: what of it is no number.
+        part: prompt or regional variety, where the benchmark is a mean over them; else `None`.
+        parts: the runs that this one is the mean of.
     """
 
     model: str
@@ -47,6 +49,13 @@ class TaskRun:
     numbers: Sequence[tuple[str, float, float]]
     profile: Profile | None
     unusable: Sequence[str]
+    part: tuple[str, str] | None = None
+    parts: Sequence[TaskRun] = ()
+
+    @property
+    def files(self) -> list[ResultFile]:
+        """All files that it draws on."""
+        return [part.file for part in self.parts] or [self.file]
 
     @property
     def pivot(self) -> str | None:
@@ -63,8 +72,8 @@ class TaskRun:
             yield (*where, *number, *source, *file)
 
 
-def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> tuple[str, str] | None:
-    """Benchmark and language of a task, `None` if it is of no known benchmark.
+def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> TaskPlace | None:
+    """Where a task belongs, `None` if it is of no known benchmark.
 
     A NeuronXA task tells its language itself, and is called `<group>_<language>`, also where the
     language is the pivot and the task scores another one; a task of another name counts under its
@@ -76,10 +85,15 @@ def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> tuple[
     language = printable(to_flores(target))
     for code in (target, facts_of(signature)["pivot"]):
         if code and task.endswith(f"_{code}"):
-            return printable(task.removesuffix(f"_{code}")), language
+            return TaskPlace(printable(task.removesuffix(f"_{code}")), language)
     groups = file.part("group_subtasks").items()
     named = [name for name, tasks in groups if isinstance(tasks, list) and task in tasks]
-    return printable(named[0] if named else task), language
+    return TaskPlace(printable(named[0] if named else task), language)
+
+
+def measures(values: Any) -> bool:
+    """Whether a task's entry in `results` holds any metric; those of mere groups do not."""
+    return isinstance(values, dict) and any(True for _ in _metrics(values))
 
 
 def _signature(file: ResultFile, task: str) -> str | None:
@@ -90,16 +104,14 @@ def _signature(file: ResultFile, task: str) -> str | None:
     return printable(signature)
 
 
-def read_task(
-    file: ResultFile, model: str, task: str, where: tuple[str, str], values: Any
-) -> TaskRun:
+def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values: Any) -> TaskRun:
     """Read a task's row of a result file.
 
     Args:
         file: the file.
         model: name of its model.
         task: the task.
-        where: its benchmark and language.
+        where: its benchmark, language, and perhaps prompt or variety.
         values: its entry in `results`.
     """
     signature, unusable = _signature(file, task), []
@@ -113,30 +125,51 @@ def read_task(
             unusable.append(f"{name} has no signature")
         else:
             numbers.append((printable(name.removesuffix(",none")), value, error))
-    profile = _profile(file.metadata(task)) if signature else {}
+    metadata = file.metadata(task)
+    profile = _profile(metadata) if signature and "layers" in metadata else {}
     if profile is None:
         unusable.append("its layers")
     return TaskRun(
         model=model,
         task=printable(task),
-        benchmark=where[0],
-        language=where[1],
+        benchmark=where.benchmark,
+        language=where.language,
         signature=signature or benchmark_signature(file, task),
         file=file,
         documents=_documents(file, task, values),
         numbers=numbers,
         profile=profile or None,
         unusable=[printable(f"{what} ({task} in {file.path})") for what in unusable],
+        part=(where.prompt, where.variety) if where.prompt or where.variety else None,
     )
 
 
+NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", ""})
+"""What a task's entry in `results` holds beside its metrics."""
+
+PREDICT_ONLY = "bypass"
+"""The metric of `lm_eval --predict_only`, always 999, which measures nothing."""
+
+
 def _metrics(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None, float]]:
-    """`metric,filter`, value and standard error of each metric of a task."""
+    """`metric` or `metric,filter`, value and standard error of each metric of a task.
+
+    lm_eval 0.3 names no filters.
+    """
+    filters = any("," in name for name in values)
     for name, given in values.items():
         metric, comma, chosen = name.partition(",")
-        if comma and not metric.endswith("_stderr"):
-            error = _number(values.get(f"{metric}_stderr,{chosen}"))
+        if filters != bool(comma) or metric.strip() in NO_METRICS or metric.endswith("_stderr"):
+            continue
+        if metric != PREDICT_ONLY:
+            error = _number(values.get(f"{metric}_stderr{comma}{chosen}"))
             yield name, _number(given), math.nan if error is None else error
+
+
+def is_predict_only(values: Any) -> bool:
+    """Whether a task's entry in `results` is of a run that only generated text."""
+    names = values if isinstance(values, dict) else ()
+    return any(name.partition(",")[0] == PREDICT_ONLY for name in names)
 
 
 def _profile(metadata: Mapping[str, Any]) -> Profile | None:

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuronxa_task.analysis.published import PUBLISHED
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.harness import run_module, task_names
 from neuronxa_task.study.config import Run, Study, read_study
@@ -174,7 +175,6 @@ def conclusions(output: Path, files: Sequence[Path]) -> tuple[list[list[str]], l
     Raises:
         NeuronXAError: as of `neuronxa_task.results.read_results`.
     """
-    from neuronxa_task.analysis.published import PUBLISHED
     from neuronxa_task.results import read_results
 
     results = read_results(files)

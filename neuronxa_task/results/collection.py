@@ -1,0 +1,182 @@
+"""The newest run of every model and task, gathered file by file, and what is left out of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.languages import FLORES_PIVOT
+from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
+from neuronxa_task.languages.benchmarks import Pattern, TaskPlace
+from neuronxa_task.results.comparable import facts_of, settings_of, weights_of
+from neuronxa_task.results.files import ResultFile, printable
+from neuronxa_task.results.means import with_means
+from neuronxa_task.results.task_runs import TaskRun, is_predict_only, measures, place_of, read_task
+
+SIBLINGS = frozenset(PIVOT_SIBLINGS.values())
+
+
+@dataclass(frozen=True)
+class RunChoice:
+    """Which runs of benchmarks are read; NeuronXA's tasks have no such settings.
+
+    Attributes:
+        num_fewshot: number of examples in the prompt; any for `None`.
+        chat_template: whether the model's chat template was applied; either for `None`.
+    """
+
+    num_fewshot: int | None = None
+    chat_template: bool | None = None
+
+    def takes(self, run: TaskRun) -> bool:
+        """Whether a run is one of them."""
+        facts = facts_of(run.signature)
+        if "pivot" in facts:
+            return True
+        if self.num_fewshot is not None and facts.get("shots") != str(self.num_fewshot):
+            return False
+        return self.chat_template is None or (facts.get("chat") == "applied") == self.chat_template
+
+
+def _change(before: str, after: str) -> str:
+    """What a newer signature changed that may have changed the scores; empty for nothing."""
+    old, new = settings_of(before), settings_of(after)
+    if old.get("shots") != new.get("shots"):
+        return f"other settings ({old.get('shots')} shots by {new.get('shots')}: --num-fewshot)"
+    if old.get("chat") != new.get("chat"):
+        return "other settings (chat template: --chat-template or --no-chat-template)"
+    if old != new:
+        return "other settings"
+    facts = [each for each in map(facts_of, (before, after)) if "model" in each]
+    models = {(weights_of(each), each.get("hooks")) for each in facts}
+    return "other weights" if len(models) > 1 else ""
+
+
+@dataclass
+class Collection:
+    """The newest run of every model and task, and what is left out.
+
+    Attributes:
+        patterns: how the tasks of benchmarks are named.
+        choice: which runs are read.
+    """
+
+    patterns: Sequence[Pattern]
+    choice: RunChoice
+    runs: dict[tuple[str, str], TaskRun] = field(default_factory=dict)
+    siblings: dict[tuple[str, str], TaskRun] = field(default_factory=dict)
+    replaced: Counter[str] = field(default_factory=Counter)
+    clashes: list[str] = field(default_factory=list)
+    unknown: dict[str, None] = field(default_factory=dict)
+    unusable: list[str] = field(default_factory=list)
+    unmeasured: list[str] = field(default_factory=list)
+    not_chosen: Counter[str] = field(default_factory=Counter)
+    served: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, None] = field(default_factory=dict)
+
+    def add(self, file: ResultFile, model: str) -> None:
+        """Add a file's tasks; files have to come oldest first."""
+        silent = self._parts_of_groups(file)
+        for task, values in file.part("results").items():
+            self.tasks[task] = None
+            where = place_of(file, task, self.patterns)
+            if is_predict_only(values):
+                self.unmeasured.append(printable(task))
+            elif where is not None:
+                self._keep(read_task(file, model, task, where, values))
+            elif task in SIBLINGS and measures(values):
+                run = read_task(file, model, task, TaskPlace(task, FLORES_PIVOT), values)
+                if run.numbers and self.choice.takes(run):
+                    self.siblings[model, task] = run
+            elif task not in silent:
+                self.unknown[printable(task)] = None
+
+    def _parts_of_groups(self, file: ResultFile) -> set[str]:
+        """Groups, whose members count, and the members of a group that itself counts."""
+        silent: set[str] = set()
+        for group, members in file.part("group_subtasks").items():
+            if isinstance(members, list) and members:
+                silent.add(group)
+                counts = group in SIBLINGS or place_of(file, group, self.patterns)
+                if counts and measures(file.part("results").get(group)):
+                    silent.update(member for member in members if isinstance(member, str))
+        return silent
+
+    def _keep(self, run: TaskRun) -> None:
+        self.unusable += run.unusable
+        if not run.numbers:
+            return
+        if not self.choice.takes(run):
+            self.not_chosen[facts_of(run.signature).get("shots", "unknown")] += 1
+            return
+        before = self.runs.get((run.model, run.task))
+        if before is not None:
+            self.replaced[_change(before.signature, run.signature)] += 1
+        self.runs[run.model, run.task] = run
+
+    def runs_by_language(self) -> list[TaskRun]:
+        """The runs; of two tasks that are the same language of a benchmark, the newer."""
+        kept: dict[tuple[str, str, str], TaskRun] = {}
+        for run in sorted(with_means(self.runs.values()), key=lambda each: each.file.date):
+            before = kept.get((run.model, run.benchmark, run.language))
+            if before is not None:
+                self.clashes.append(f"{before.task} for {run.task}")
+            kept[run.model, run.benchmark, run.language] = run
+        return [*kept.values(), *self._pivots(list(kept.values()))]
+
+    def _pivots(self, runs: Sequence[TaskRun]) -> Iterator[TaskRun]:
+        """The English tasks that serve as the pivot of benchmarks that have none themselves."""
+        languages: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for run in runs:
+            languages[run.model, run.benchmark].add(run.language)
+        used = set()
+        for (model, benchmark), codes in languages.items():
+            sibling = self.siblings.get((model, PIVOT_SIBLINGS.get(benchmark, "")))
+            if sibling is not None and FLORES_PIVOT not in codes:
+                used.add((model, sibling.task))
+                self.served[benchmark] = sibling.task
+                yield replace(sibling, benchmark=benchmark)
+        for _, task in sorted(self.siblings.keys() - used):
+            self.unknown[printable(task)] = None
+
+    def left_out(self) -> Iterator[str]:
+        """A note for each kind of thing that the runs do not hold.
+
+        Raises:
+            NeuronXAError: the chosen settings are those of no run.
+        """
+        for pattern in self.patterns:
+            if pattern.given and not any(pattern.place(task) for task in self.tasks):
+                yield (
+                    f"--pattern {pattern.benchmark}={pattern.task} matched none of the "
+                    f"{len(self.tasks)} tasks, such as {printable(one_of(self.tasks, at_most=3))}"
+                )
+        if total := self.not_chosen.total():
+            shots = one_of(sorted(self.not_chosen))
+            if not any("pivot" not in facts_of(run.signature) for run in self.runs.values()):
+                raise NeuronXAError(
+                    f"no benchmark was run with the chosen settings; there are runs with "
+                    f"--num-fewshot {shots}"
+                )
+            yield f"{total} results left out, of other settings than those chosen ({shots} shots)"
+        if total := self.replaced.total():
+            changes = (kind for kind in sorted(self.replaced) if kind)
+            remarks = "".join(f", {self.replaced[kind]} of them of {kind}" for kind in changes)
+            yield f"{total} results replaced by newer runs of the same model and task{remarks}"
+        for benchmark, task in self.served.items():
+            yield f"{benchmark} has no English task; {task} serves as one"
+        kinds: tuple[tuple[str, Sequence[Any]], ...] = (
+            ("tasks left out that are the same language of a benchmark as another", self.clashes),
+            (
+                "tasks of no known benchmark left out (read them with --pattern)",
+                list(self.unknown),
+            ),
+            ("tasks left out, as --predict_only measures nothing", self.unmeasured),
+            ("values left out that are no numbers", self.unusable),
+        )
+        for what, names in kinds:
+            if names:
+                yield f"{len(names)} {what}: {one_of(names, at_most=5)}"
