@@ -12,8 +12,8 @@ from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.scoring.alignment import Alignment, retrieval
 from neuronxa_task.scoring.state_cache import TokenCache
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Shards, share_of
-from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
+from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
+from neuronxa_task.settings import Activation, ExpertValues, Pooling, Side, StateSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,8 +26,8 @@ def score(
     target: Sequence[str],
     *,
     batch_size: int = 32,
-    nas_site: Site = "gate",
-    nav_site: Site = "product",
+    nas_site: Activation = "gate",
+    nav_site: Activation = "product",
     pooling: Pooling = "position",
     expert_values: ExpertValues = "weighted",
     side: Side = "encoder",
@@ -87,7 +87,7 @@ def score_languages(
     distinct = sorted(texts)
     row = {ids: place for place, ids in enumerate(distinct)}
     tokens.warn_of_truncation()
-    body, shards = find_body(model, side=settings.side), Shards.of(model)
+    body, shards = find_body(model, side=settings.side), Split.of(model)
     sites = find_sites(body)
     failure = None
     try:
@@ -102,7 +102,7 @@ def score_languages(
     except UnreadableSentenceError as error:
         failure = error.in_text(texts[distinct[error.sentence]])
     shards.fail_together(failure)
-    states = share_of(shards, body, sites).of(states)
+    states = owned_columns(shards, body, sites).of(states)
 
     def states_of(side: Sequence[str]) -> SentenceStates:
         return states[[row[tokens[text]] for text in side]]

@@ -18,14 +18,14 @@ SCORES = (*SCORE_OF.values(), *(f"{score}_max" for score in SCORE_OF.values()))
 METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
 """What BMLAMA-53 (a folder with its data), RULER and its kin read from `--metadata`."""
 
-Site = Literal["gate", "product"]
+Activation = Literal["gate", "product"]
 Pooling = Literal["position", "mean", "last"]
 ExpertValues = Literal["weighted", "unweighted"]
 Side = Literal["encoder", "decoder"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "nas_site": get_args(Site),
-    "nav_site": get_args(Site),
+    "nas_site": get_args(Activation),
+    "nav_site": get_args(Activation),
     "pooling": get_args(Pooling),
     "expert_values": get_args(ExpertValues),
     "side": get_args(Side),
@@ -45,8 +45,8 @@ class StateSettings:
         side: which half of an encoder-decoder model is read; other models have one side.
     """
 
-    nas_site: Site = "gate"
-    nav_site: Site = "product"
+    nas_site: Activation = "gate"
+    nav_site: Activation = "product"
     pooling: Pooling = "position"
     expert_values: ExpertValues = "weighted"
     side: Side = "encoder"

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from neuronxa_task import score
-from neuronxa_task.ffn import Experts, Rows, Site, find_body, find_sites, reading
+from neuronxa_task.ffn import DenseNeurons, Experts, Rows, find_body, find_sites, reading
 from neuronxa_task.scoring.fingerprint import fingerprint
 
 TEXT = sentences(40, seed=5)
@@ -82,7 +82,7 @@ class Kept:
         with reading(body, find_sites(body), self):
             body(IDS, torch.ones_like(IDS))
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self.gate.append(gate.clone())
         self.product.append(product.clone())
 

@@ -12,13 +12,13 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.moe.dispatch import showing
 from neuronxa_task.ffn.moe.stacked import Rows
-from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 
 class LayerRead(Protocol):
     """Receives one layer's tensors as they pass; must neither keep nor change them."""
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Gate activation and product, `[batch, tokens, F]` each (one tensor if not gated)."""
 
     def routed(self, site: Experts, rows: Rows) -> None:
@@ -29,7 +29,9 @@ class LayerRead(Protocol):
 
 
 @contextmanager
-def reading(body: Body, sites: Sequence[Site | Experts], reader: LayerRead) -> Iterator[None]:
+def reading(
+    body: Body, sites: Sequence[DenseNeurons | Experts], reader: LayerRead
+) -> Iterator[None]:
     """While this context is open, every forward pass of `body` is read; afterwards no hook is left.
 
     The last hidden state (after the final norm) is what the body returns; it is not read here.
@@ -41,7 +43,7 @@ def reading(body: Body, sites: Sequence[Site | Experts], reader: LayerRead) -> I
     tokens: tuple[int, ...] = ()
     running = 0
     latest: dict[int, Tensor] = {}
-    dense = [site for site in sites if isinstance(site, Site)]
+    dense = [site for site in sites if isinstance(site, DenseNeurons)]
     experts = [site for site in sites if isinstance(site, Experts)]
     # Zamba's layers share their feed-forward block.
     at = {(site.layer, site.down_projection): site for site in dense}

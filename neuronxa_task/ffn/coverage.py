@@ -13,14 +13,14 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.match import same_values
 from neuronxa_task.ffn.probe import LayerRecords, widths
-from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, DenseNeurons, Experts
 
 ADAPTER = 0.5
 LIKE_AN_FFN = re.compile(r"mlp|ffn|feed_?forward|expert|moe(block|layer)?$", re.IGNORECASE)
 
 
 def require_complete(
-    body: Body, records: Sequence[LayerRecords], sites: Sequence[Site | Experts]
+    body: Body, records: Sequence[LayerRecords], sites: Sequence[DenseNeurons | Experts]
 ) -> None:
     """Refuse a model in which a part of the feed-forward neurons, or of the layers, is not read.
 
@@ -36,7 +36,7 @@ def require_complete(
     _require_chain(body, records)
 
 
-def _require_neurons(body: Body, sites: Sequence[Site | Experts]) -> None:
+def _require_neurons(body: Body, sites: Sequence[DenseNeurons | Experts]) -> None:
     """Layers without neurons have to be of another make than those with: a mixer, and no more."""
     holders = {
         type(module)
@@ -69,7 +69,7 @@ def _is_like_an_ffn(name: str, module: nn.Module) -> bool:
     return any(LIKE_AN_FFN.search(text) for text in (own_name, type(module).__name__))
 
 
-def _above(body: Body, site: Site | Experts) -> Iterator[nn.Module]:
+def _above(body: Body, site: DenseNeurons | Experts) -> Iterator[nn.Module]:
     """The module that holds the site and those around it, within the layer."""
     path = site.name
     while "." in path:
@@ -86,15 +86,15 @@ def adapter_width(hidden_size: int, widths_of_blocks: Sequence[int]) -> float:
     return min(hidden_size, ADAPTER * max(widths_of_blocks, default=0))
 
 
-def _width(site: Site | Experts) -> int:
-    return site.neurons if isinstance(site, Site) else site.mixture.intermediate_size
+def _width(site: DenseNeurons | Experts) -> int:
+    return site.neurons if isinstance(site, DenseNeurons) else site.mixture.intermediate_size
 
 
-def _module_of(site: Site | Experts) -> nn.Module:
-    return site.down_projection if isinstance(site, Site) else site.module
+def _module_of(site: DenseNeurons | Experts) -> nn.Module:
+    return site.down_projection if isinstance(site, DenseNeurons) else site.module
 
 
-def _require_alike(body: Body, sites: Sequence[Site | Experts]) -> None:
+def _require_alike(body: Body, sites: Sequence[DenseNeurons | Experts]) -> None:
     """Layers of the same modules have their neurons in the same of them."""
     first: dict[tuple[tuple[str, type], ...], tuple[int, set[str]]] = {}
     for layer, block in enumerate(body.layers):
@@ -112,7 +112,7 @@ def _require_alike(body: Body, sites: Sequence[Site | Experts]) -> None:
             )
 
 
-def _require_nothing_left(body: Body, layer: int, sites: Sequence[Site | Experts]) -> None:
+def _require_nothing_left(body: Body, layer: int, sites: Sequence[DenseNeurons | Experts]) -> None:
     """No other map to the hidden size stands in what is called a feed-forward block."""
     block = body.layers[layer]
     narrowest = adapter_width(body.hidden_size, [_width(site) for site in sites])

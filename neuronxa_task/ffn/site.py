@@ -33,7 +33,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Site:
+class DenseNeurons:
     """Dense feed-forward neurons of one layer; a shared expert is some, too.
 
     Attributes:
@@ -82,7 +82,7 @@ class Experts:
         return self.mixture.experts * self.mixture.intermediate_size
 
 
-def neurons_by_layer(sites: Sequence[Site | Experts]) -> dict[int, int]:
+def neurons_by_layer(sites: Sequence[DenseNeurons | Experts]) -> dict[int, int]:
     """Number of neurons of every layer that has any, in the order of the layers."""
     sizes: dict[int, int] = {}
     for site in sorted(sites, key=lambda site: site.layer):

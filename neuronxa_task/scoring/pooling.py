@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuronxa_task.ffn import Experts, Rows, Site
+from neuronxa_task.ffn import DenseNeurons, Experts, Rows
 from neuronxa_task.settings import Pooling, StateSettings
 
 
@@ -88,7 +88,7 @@ class Pooler:
         # Padding on the right is never touched on the CPU: tokens behind the last real one.
         self.lengths = (mask.shape[1] - mask.flip(1).argmax(dim=1)).tolist()
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Pool dense neurons, `[batch, tokens, F]`."""
         at = {"gate": gate, "product": product}
         active = self._sums(at[self.settings.nas_site], _ACTIVE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from neuronxa_task.corpus import data_hash
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, find_body, find_sites, neurons_by_layer
 from neuronxa_task.scoring.alignment import (
     best_other_target,
     cosine,
@@ -25,7 +25,7 @@ from neuronxa_task.scoring.language_pairs import LanguagePair, PairAlignment, la
 from neuronxa_task.scoring.signature import ModelFacts, model_facts, software
 from neuronxa_task.scoring.state_cache import Sentence, SharedStates, TokenCache
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
+from neuronxa_task.scoring.tensor_parallel import OwnedColumns, Split, owned_columns
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Side, StateSettings
 
 if TYPE_CHECKING:
@@ -75,10 +75,10 @@ class _Readable:
     """
 
     body: Body
-    sites: tuple[Site | Experts, ...]
+    sites: tuple[DenseNeurons | Experts, ...]
     layers: tuple[int, ...]
     facts: ModelFacts
-    share: Share
+    share: OwnedColumns
 
 
 class _Scorer:
@@ -86,7 +86,7 @@ class _Scorer:
 
     def __init__(self, lm: HFLM, ranks: Ranks) -> None:
         self.lm, self.ranks = lm, ranks
-        self.shards = Shards.of(lm.model)
+        self.shards = Split.of(lm.model)
         self.together: Processes = self.shards if self.shards.size > 1 else ranks
         self._facts = model_facts(lm)
         self._readable: dict[Side, _Readable] = {}
@@ -102,7 +102,7 @@ class _Scorer:
             settings = ["side"] if body.is_half else []
             settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
             facts = replace(self._facts, settings=tuple(settings))
-            layers, share = tuple(neurons_by_layer(sites)), share_of(self.shards, body, sites)
+            layers, share = tuple(neurons_by_layer(sites)), owned_columns(self.shards, body, sites)
             self._readable[side] = _Readable(body, sites, layers, facts, share)
         return self._readable[side]
 

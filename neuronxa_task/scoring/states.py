@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, evaluation, neurons_by_layer, reading
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, evaluation, neurons_by_layer, reading
 from neuronxa_task.scoring.pooling import Pooler
 from neuronxa_task.settings import StateSettings
 
@@ -69,7 +69,7 @@ class SentenceStates:
 
 def encode(
     body: Body,
-    sites: Sequence[Site | Experts],
+    sites: Sequence[DenseNeurons | Experts],
     sentences: Sequence[Sequence[int]],
     *,
     batch_size: int,

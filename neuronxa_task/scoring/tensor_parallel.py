@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, neurons_by_layer
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, neurons_by_layer
 from neuronxa_task.ffn.probe import probe_input, widths
 from neuronxa_task.scoring.alignment import Products
 from neuronxa_task.scoring.data_parallel import Processes
@@ -27,11 +27,11 @@ SAME = 0.01
 
 
 @dataclass(frozen=True)
-class Shards(Processes):
+class Split(Processes):
     """Processes that a model is split over."""
 
     @classmethod
-    def of(cls, model: nn.Module) -> Shards:
+    def of(cls, model: nn.Module) -> Split:
         """The processes that `model` is split over; its weights know.
 
         Raises:
@@ -72,7 +72,7 @@ class Shards(Processes):
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class OwnedColumns:
     """What one process counts.
 
     Attributes:
@@ -96,7 +96,9 @@ def _columns(layer: Tensor, places: Tensor | None) -> Tensor:
     return layer if places is None else layer[:, places.to(layer.device)]
 
 
-def share_of(shards: Shards, body: Body, sites: Sequence[Site | Experts]) -> Share:
+def owned_columns(
+    shards: Split, body: Body, sites: Sequence[DenseNeurons | Experts]
+) -> OwnedColumns:
     """What this process counts, from what all of them see of a few tokens.
 
     Raises:
@@ -104,7 +106,7 @@ def share_of(shards: Shards, body: Body, sites: Sequence[Site | Experts]) -> Sha
     """
     neurons = neurons_by_layer(sites)
     if shards.size == 1:
-        return Share([None] * len(neurons), None)
+        return OwnedColumns([None] * len(neurons), None)
     ids = probe_input(body).tolist()
     states = encode(body, sites, ids, batch_size=len(ids), settings=StateSettings())
     of_layer = dict(zip(neurons, states.nav, strict=True))
@@ -113,13 +115,13 @@ def share_of(shards: Shards, body: Body, sites: Sequence[Site | Experts]) -> Sha
     is_counted = {layer: torch.zeros(width, dtype=torch.bool) for layer, width in neurons.items()}
     for site, at, *parts in zip(sites, places, *shards.gather(seen), strict=True):
         is_counted[site.layer][at] = _is_split(body, site, parts) or shards.rank == 0
-    return Share(
+    return OwnedColumns(
         [None if counted.all() else counted.nonzero()[:, 0] for counted in is_counted.values()],
         None if shards.rank == 0 else torch.tensor([], dtype=torch.long),
     )
 
 
-def _is_split(body: Body, site: Site | Experts, parts: Sequence[Tensor]) -> bool:
+def _is_split(body: Body, site: DenseNeurons | Experts, parts: Sequence[Tensor]) -> bool:
     """Whether the processes see different neurons of a site, rather than all of them the same."""
     first, found = parts[0], sum(part.shape[1] for part in parts)
     is_same = all(
