@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import find_body, find_sites
+from neuronxa_task.ffn import find_body, find_sites, unwrapped
 from neuronxa_task.scoring.alignment import Alignment, retrieval
 from neuronxa_task.scoring.state_cache import TokenCache
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
@@ -35,8 +35,9 @@ def score(
     """Score how well `model` aligns parallel sentences.
 
     Args:
-        model: any Hugging Face model with feed-forward neurons; its mode is restored. One that is
-            split by tensor parallelism is scored by all of its processes at once.
+        model: any Hugging Face model with feed-forward neurons, also compiled, data parallel, or
+            held by another module; its mode is restored. One that is split by tensor parallelism
+            or FSDP2 is scored by all of its processes at once, with the same sentences.
         tokenizer: its tokenizer; called with its defaults, special tokens included. Sentences are
             cut at the model's maximum length, with a warning.
         pivot: n sentences.
@@ -80,6 +81,7 @@ def score_languages(
                 f"{len(pivot)} pivot and {len(sentences)} {language} sentences; expected lists of "
                 "equal length, of 2 or more"
             )
+    model = unwrapped(model)
     tokens = TokenCache(
         lambda text: tokenizer(text)["input_ids"], resolve_max_length(model.config, tokenizer)
     )
@@ -87,7 +89,7 @@ def score_languages(
     distinct = sorted(texts)
     row = {ids: place for place, ids in enumerate(distinct)}
     tokens.warn_of_truncation()
-    body, shards = find_body(model, side=settings.side), Split.of(model)
+    body, split = find_body(model, side=settings.side), Split.of(model)
     sites = find_sites(body)
     failure = None
     try:
@@ -101,8 +103,8 @@ def score_languages(
         )
     except UnreadableSentenceError as error:
         failure = error.in_text(texts[distinct[error.sentence]])
-    shards.fail_together(failure)
-    states = owned_columns(shards, body, sites).of(states)
+    split.fail_together(failure)
+    states = owned_columns(split, body, sites).of(states)
 
     def states_of(side: Sequence[str]) -> SentenceStates:
         return states[[row[tokens[text]] for text in side]]
@@ -110,9 +112,9 @@ def score_languages(
     of_pivot = states_of(pivot)
     return {
         language: Alignment(
-            nas=retrieval(of_pivot.nas, found.nas, summed=shards.sum),
-            nav=retrieval(of_pivot.nav, found.nav, summed=shards.sum),
-            emb=retrieval(of_pivot.emb, found.emb, summed=shards.sum),
+            nas=retrieval(of_pivot.nas, found.nas, summed=split.sum),
+            nav=retrieval(of_pivot.nav, found.nav, summed=split.sum),
+            emb=retrieval(of_pivot.emb, found.emb, summed=split.sum),
         )
         for language, sentences in targets.items()
         for found in [states_of(sentences)]

@@ -335,6 +335,8 @@ class Routed(nn.Module):
             rows = rows.clone()
             for index, part in enumerate(self.parts):
                 rows[to == index] = part(rows[to == index])
+        else:
+            rows = torch.stack([part(rows) for part in self.experts]).mean(dim=0)
         routed: Tensor = self.dense(x) + rows.view_as(x)
         return routed
 

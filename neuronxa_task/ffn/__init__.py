@@ -5,6 +5,7 @@ from neuronxa_task.ffn.capture import LayerRead, reading
 from neuronxa_task.ffn.find import find_sites
 from neuronxa_task.ffn.moe.stacked import Rows
 from neuronxa_task.ffn.site import DenseNeurons, Experts, Gate, neurons_by_layer
+from neuronxa_task.ffn.unwrap import unwrapped
 
 __all__ = [
     "Body",
@@ -18,4 +19,5 @@ __all__ = [
     "find_sites",
     "neurons_by_layer",
     "reading",
+    "unwrapped",
 ]

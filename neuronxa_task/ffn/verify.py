@@ -47,8 +47,9 @@ def read_back(
     reader = _Reader()
     sites: list[DenseNeurons | Experts] = [site for site, _ in dense]
     sites += map(_checked, experts)
-    with reading(body, sites, reader), _outputs([site.module for site in experts]) as outputs:
-        last = run_quietly(body, ids.flip(0))
+    modules = [site.module for site in experts]
+    with reading(body, sites, reader) as run, _outputs(modules) as outputs:
+        last = run_quietly(body, ids.flip(0), run=run)
     if last.shape != (*PROBE_SHAPE, body.hidden_size):
         raise NeuronXAError(
             f"{body.family}: {type(body.model).__name__} gives a last hidden state of shape "

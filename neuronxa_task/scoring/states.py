@@ -102,11 +102,11 @@ def encode(
             limits = f"has {len(ids)} tokens; expected 1 to {LONGEST_SENTENCE}"
             raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     pooler = Pooler(settings, len(sentences), neurons_by_layer(sites))
-    with evaluation(body), reading(body, sites, pooler):
+    with evaluation(body), reading(body, sites, pooler) as run:
         for rows in batches(sentences, batch_size):
             batch, mask = pad([sentences[row] for row in rows], pad_id, padding_side)
             pooler.start_batch(rows, mask)
-            last = body(batch.to(body.device), mask.to(body.device))
+            last = run(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
             progress(len(rows))
     states = SentenceStates(pooler.nas, pooler.nav, pooler.emb)

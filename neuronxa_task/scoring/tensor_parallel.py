@@ -1,4 +1,4 @@
-"""Tensor parallelism: each process sees all sentences and a part of the model.
+"""Tensor parallelism and FSDP2: each process sees all sentences and holds a part of the model.
 
 Of the feed-forward neurons it sees its own, or all of them where a layer is not split, and of the
 hidden states everything. Cosines over all neurons follow from sums over the processes, so what
@@ -47,7 +47,7 @@ class Split(Processes):
                 if mesh.ndim > 1:
                     raise NeuronXAError(
                         f"the weights of this model are split over {mesh}, in more ways than one; "
-                        "supported is tensor parallelism by itself (tp_plan)"
+                        "supported is one at a time, of tensor parallelism (tp_plan) and FSDP2"
                     )
                 place = mesh.get_local_rank(), mesh.size()
                 return cls(*place, weight.to_local().device, mesh.get_group())
@@ -97,7 +97,7 @@ def _columns(layer: Tensor, places: Tensor | None) -> Tensor:
 
 
 def owned_columns(
-    shards: Split, body: Body, sites: Sequence[DenseNeurons | Experts]
+    split: Split, body: Body, sites: Sequence[DenseNeurons | Experts]
 ) -> OwnedColumns:
     """What this process counts, from what all of them see of a few tokens.
 
@@ -105,7 +105,7 @@ def owned_columns(
         NeuronXAError: the parts of a layer are not the whole of it.
     """
     neurons = neurons_by_layer(sites)
-    if shards.size == 1:
+    if split.size == 1:
         return OwnedColumns([None] * len(neurons), None)
     ids = probe_input(body).tolist()
     states = encode(body, sites, ids, batch_size=len(ids), settings=StateSettings())
@@ -113,11 +113,11 @@ def owned_columns(
     places = [slice(site.start, site.start + site.neurons) for site in sites]
     seen = [of_layer[site.layer][:, at].cpu() for site, at in zip(sites, places, strict=True)]
     is_counted = {layer: torch.zeros(width, dtype=torch.bool) for layer, width in neurons.items()}
-    for site, at, *parts in zip(sites, places, *shards.gather(seen), strict=True):
-        is_counted[site.layer][at] = _is_split(body, site, parts) or shards.rank == 0
+    for site, at, *parts in zip(sites, places, *split.gather(seen), strict=True):
+        is_counted[site.layer][at] = _is_split(body, site, parts) or split.rank == 0
     return OwnedColumns(
         [None if counted.all() else counted.nonzero()[:, 0] for counted in is_counted.values()],
-        None if shards.rank == 0 else torch.tensor([], dtype=torch.long),
+        None if split.rank == 0 else torch.tensor([], dtype=torch.long),
     )
 
 
