@@ -17,7 +17,6 @@ import json
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -32,14 +31,16 @@ HEAD = "pooler"
 NOT_COMPUTED_WITH = frozenset(
     # of configurations: where the model is from, and what is seen elsewhere in the signature
     "_name_or_path name_or_path _commit_hash transformers_version architectures dtype torch_dtype "
-    "quantization_config _experts_implementation_internal "
+    "model_type quantization_config distributed_config _experts_implementation_internal "
     # of modules: set by loading, training and sharding; shapes are seen in the weights
-    "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached".split()
+    "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached "
+    "forward".split()
 )
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-CHUNK = {"cpu": 2**15}
-"""Elements that are summed at a time: what stays in the cache of a processor."""
+CHUNK = {"cpu": 30_000}
+"""Elements that are summed at a time: on a processor few enough for its cache, and for torch to
+start no threads, which would take longer than the sums."""
 CHUNK_ELSEWHERE = 2**24
 
 
@@ -86,25 +87,26 @@ def _settings(part: nn.Module) -> Iterator[str]:
         if config is not None and id(config) not in seen:
             seen.add(id(config))
             yield f"{path} configuration {json.dumps(_plain(config), sort_keys=True)}"
-        # Models hold much about how they were loaded; what they compute with are numbers.
-        kept: tuple[type, ...] = (bool, int, float, str, dict, list, tuple, FunctionType, type)
-        if isinstance(module, PreTrainedModel):
-            kept = (int, float)
         attributes = {
             name: _plain(value)
             for name, value in vars(module).items()
             if name in ADAPTER_STATE
-            or (
-                not name.startswith("_")
-                and name not in NOT_COMPUTED_WITH
-                and (value is None or isinstance(value, kept) or callable(value))
-                and not (kept == (int, float) and isinstance(value, bool))
-                and not isinstance(value, nn.Module)
-                and name != "forward"
-            )
+            or _is_setting(name, value, isinstance(module, PreTrainedModel))
         }
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         yield f"{path} {kind} {json.dumps(attributes, sort_keys=True)}"
+
+
+def _is_setting(name: str, value: Any, of_model: bool) -> bool:
+    """Whether an attribute can change what its module computes; weights are seen elsewhere.
+
+    Models hold much about how they were loaded, but what they compute with are numbers.
+    """
+    if name.startswith("_") or name in NOT_COMPUTED_WITH or isinstance(value, nn.Module):
+        return False
+    if of_model:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, str, dict, list, tuple)) or callable(value)
 
 
 def _is_head(path: str) -> bool:
@@ -173,7 +175,7 @@ class _Sums:
         self._sharded: list[int] = []
         self._group: Any = None
         self._device: torch.device | None = None
-        self._known: dict[tuple[object, ...], int] = {}
+        self._known: dict[int, int] = {}
 
     def add(self, name: str, value: Any) -> None:
         """Take in a tensor, or what a quantised one is made of."""
@@ -196,12 +198,12 @@ class _Sums:
             self._sums.append((_title(name, value), self._once(value)))
 
     def _once(self, value: Tensor) -> int:
-        """The sum of a tensor that may be tied to one that was read before."""
-        storage = value.untyped_storage().data_ptr() if value.layout is torch.strided else id(value)
-        key = (storage, value.storage_offset(), value.shape, value.stride(), value.dtype)
-        if not value.numel() or not storage or key not in self._known:
-            self._known[key] = _bit_sum(value)
-        return self._known[key]
+        """The sum of a tensor; of one that is tied to another, the sum that is known already."""
+        if not isinstance(value, nn.Parameter):  # which may be gone by the time of the next one
+            return _bit_sum(value)
+        if id(value) not in self._known:
+            self._known[id(value)] = _bit_sum(value)
+        return self._known[id(value)]
 
     def _add_shard(self, name: str, value: Any) -> None:
         """This process's part of a `DTensor`, with the places of its elements in the whole."""
@@ -264,13 +266,15 @@ def _bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
     chunk = CHUNK.get(bits.device.type, CHUNK_ELSEWHERE)
     width = min(bits.shape[1], chunk)
     height = max(1, chunk // width)
-    total = torch.zeros((), dtype=torch.int64, device=bits.device)
-    for start in range(0, bits.shape[1], width):
-        columns = slice(start, start + width)
-        for top in range(0, len(bits), height):
-            block = slice(top, top + height)
-            total += ((bits[block, columns] * last[columns]).sum(dim=1) * rows[block]).sum()
-    return int(total) % 2**64
+    by_row = torch.empty(len(bits), dtype=torch.int64, device=bits.device)
+    total = 0
+    for columns, weights in zip(torch.split(bits, width, 1), torch.split(last, width), strict=True):
+        for block, sums in zip(
+            torch.split(columns, height), torch.split(by_row, height), strict=True
+        ):
+            torch.sum(block * weights, dim=1, out=sums)
+        total += int((by_row * rows).sum())
+    return total % 2**64
 
 
 def _as_integers(tensor: Tensor) -> Tensor:

@@ -75,7 +75,6 @@ def encode(
     batch_size: int,
     settings: StateSettings,
     pad_id: int = 0,
-    padding_side: str = "right",
     progress: Callable[[int], object] = lambda done: None,
 ) -> SentenceStates:
     """Run each sentence once and pool its neurons and hidden states.
@@ -90,7 +89,6 @@ def encode(
         batch_size: sentences per forward pass.
         settings: which activations are read, and how they are pooled.
         pad_id: any id of the vocabulary; padding is masked.
-        padding_side: `right` or `left`.
         progress: called with the number of sentences done after every batch.
 
     Raises:
@@ -104,7 +102,7 @@ def encode(
     pooler = Pooler(settings, len(sentences), neurons_by_layer(sites))
     with evaluation(body), reading(body, sites, pooler) as run:
         for rows in batches(sentences, batch_size):
-            batch, mask = pad([sentences[row] for row in rows], pad_id, padding_side)
+            batch, mask = pad([sentences[row] for row in rows], pad_id)
             pooler.start_batch(rows, mask)
             last = run(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
@@ -134,15 +132,14 @@ def batches(sentences: Sequence[Sequence[int]], batch_size: int) -> list[list[in
     return found
 
 
-def pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask of a batch, `[batch, tokens]` int64 each."""
+def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask of a batch, padded on the right, `[batch, tokens]` int64."""
     width = max(map(len, sentences))
     ids = torch.full((len(sentences), width), pad_id)
     mask = torch.zeros((len(sentences), width), dtype=torch.long)
     for row, sentence in enumerate(sentences):
-        at = slice(0, len(sentence)) if side == "right" else slice(width - len(sentence), width)
-        ids[row, at] = torch.tensor(sentence)
-        mask[row, at] = 1
+        ids[row, : len(sentence)] = torch.tensor(sentence)
+        mask[row, : len(sentence)] = 1
     return ids, mask
 
 
