@@ -29,7 +29,7 @@ class Record:
         shape: of its first input, without the features.
         input: a copy of its first input as `[rows, features]` float32, if that was a tensor.
         output: a copy of its output, likewise.
-        precision: dtype with the coarsest rounding among the two.
+        precision: dtype with the coarsest rounding among the two, and the copies' own.
     """
 
     name: str
@@ -127,7 +127,11 @@ def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[Lay
                         tuple(output.shape[:-1] if first is None else first.shape[:-1]),
                         None if first is None else _rows(first),
                         _rows(output),
-                        coarsest(output.dtype, output.dtype if first is None else first.dtype),
+                        coarsest(
+                            torch.float32,  # that of the copies
+                            output.dtype,
+                            output.dtype if first is None else first.dtype,
+                        ),
                     )
                 )
 
