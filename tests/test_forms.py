@@ -46,17 +46,17 @@ FAMILIES = {
 }
 ABSOLUTE = {"gpt2", "opt"}
 """Families whose positions count padding on the left, or begin behind it."""
-LOSS = {torch.bfloat16: 0.06, torch.float16: 0.01}
+LOSS = {torch.bfloat16: 0.1, torch.float16: 0.02}
 """Relative distance of a layer's values from those of float64, by precision."""
 FLIPPED = {torch.bfloat16: 0.1, torch.float16: 0.05}
 """The same of a layer's states: gates next to zero change their sign."""
 PAIRS = 6
 LENGTHS = (9, 5, 7, 8, 6, 9, 9, 6, 7, 7, 6, 8)
 IDS = [
-    torch.randint(2, 90, (length,), generator=torch.Generator().manual_seed(k % PAIRS)).tolist()
-    for k, length in enumerate(LENGTHS)
+    torch.randint(2, 90, (length,), generator=torch.Generator().manual_seed(seed)).tolist()
+    for seed, length in zip((0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 44, 55), LENGTHS, strict=True)
 ]
-"""Sentences, and after them their translations: of other lengths with the same words in part."""
+"""Sentences, and after them their translations: four share their first words, two are others."""
 
 
 @dataclass(frozen=True)
@@ -351,15 +351,12 @@ def test_neurons_masked_on_the_way_are_told(where: str, factor: float) -> None:
         mlp.forward = masked_forward(mlp, mask)
     else:
         mlp.down_proj.register_forward_pre_hook(lambda _, inputs: (inputs[0] * mask,))
-    with pytest.raises(NeuronXAError, match="layer 1: the product read at .*down_proj is not gate"):
+    with pytest.raises(NeuronXAError) as error:
         score(model, byte_tokenizer(), TEXT, OTHER)
-    try:
-        score(model, byte_tokenizer(), TEXT, OTHER)
-    except NeuronXAError as error:
-        assert f"{3 if factor == 0 else 0} of 48 neurons are switched off" in str(error)
-        assert "put a forward hook on the gate or the activation (layers.1.mlp.act_fn)" in str(
-            error
-        )
+    text = str(error.value)
+    assert "layer 1: the product read at layers.1.mlp.down_proj is not gate × up" in text
+    assert f"{3 if factor == 0 else 0} of 48 neurons are switched off" in text
+    assert "put a forward hook on the gate or the activation (layers.1.mlp.act_fn)" in text
 
 
 @pytest.mark.parametrize("name", ["act_fn", "gate_proj"])
@@ -393,7 +390,7 @@ def test_an_output_projection_that_stays_in_float32(family: str, tmp_path: Path)
     body = find_body(model)
     exact = encode(body, find_sites(body), IDS, batch_size=4, settings=StateSettings())
     for ours, theirs in zip(found.nav, exact.nav, strict=True):
-        assert (ours - theirs).norm() <= 2 * LOSS[torch.float16] * theirs.norm()
+        assert (ours - theirs).norm() <= LOSS[torch.float16] * theirs.norm()
     assert score(half, byte_tokenizer(), TEXT, OTHER).navca > 0
 
 
