@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import find_body, find_sites, neurons_by_layer
+from neuronxa_task.ffn import find_body, find_sites, neurons_by_layer, unwrapped
 from neuronxa_task.scoring.alignment import Alignment
 from neuronxa_task.scoring.max_length import max_length
 from neuronxa_task.scoring.measure import measure
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.states import UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Shards, share_of
+from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
 from neuronxa_task.scoring.tokens import TokenCache
-from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
+from neuronxa_task.settings import Activation, ExpertValues, Pooling, Side, StateSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,8 +29,8 @@ def score(
     target: Sequence[str],
     *,
     batch_size: int = 32,
-    nas_site: Site = "gate",
-    nav_site: Site = "product",
+    nas_site: Activation = "gate",
+    nav_site: Activation = "product",
     pooling: Pooling = "position",
     expert_values: ExpertValues = "weighted",
     side: Side = "encoder",
@@ -38,8 +38,9 @@ def score(
     """Score how well `model` aligns parallel sentences.
 
     Args:
-        model: any Hugging Face model with feed-forward neurons; its mode is restored. One that is
-            split by tensor parallelism is scored by all of its processes at once.
+        model: any Hugging Face model with feed-forward neurons, also compiled, data parallel, or
+            held by another module; its mode is restored. One that is split by tensor parallelism
+            or FSDP2 is scored by all of its processes at once, with the same sentences.
         tokenizer: its tokenizer; called with its defaults, special tokens included. Sentences are
             cut at the model's maximum length, with a warning.
         pivot: n sentences.
@@ -81,6 +82,7 @@ def score_languages(
                 f"{len(pivot)} pivot and {len(sentences)} {language} sentences; expected lists of "
                 "equal length, of 2 or more"
             )
+    model = unwrapped(model)
     tokens = TokenCache(
         lambda text: tokenizer(text)["input_ids"], max_length(model.config, tokenizer)
     )
@@ -88,7 +90,7 @@ def score_languages(
     distinct = sorted(texts)
     row = {ids: place for place, ids in enumerate(distinct)}
     tokens.warn_of_truncation()
-    body, shards = find_body(model, side=settings.side), Shards.of(model)
+    body, split = find_body(model, side=settings.side), Split.of(model)
     sites = find_sites(body)
     failure = None
     try:
@@ -102,8 +104,8 @@ def score_languages(
         )
     except UnreadableSentenceError as error:
         failure = error.in_text(texts[distinct[error.sentence]])
-    shards.fail_together(failure)
-    states = share_of(shards, body, sites).of(states)
+    split.fail_together(failure)
+    states = owned_columns(split, body, sites).of(states)
 
     def vectors(side: Sequence[str]) -> list[Tensor]:
         """Layer by layer: neuron states, values, hidden states."""
@@ -113,7 +115,7 @@ def score_languages(
     of_pivot, layers = vectors(pivot), tuple(neurons_by_layer(sites))
     return {
         language: measure(
-            rivals_by_layer(of_pivot, vectors(sentences), combine=Combine(shards.sum)),
+            rivals_by_layer(of_pivot, vectors(sentences), combine=Combine(split.sum)),
             layers,
             len(states.emb),
             len(pivot),

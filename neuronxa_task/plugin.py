@@ -7,6 +7,7 @@ a test for each.
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from neuronxa_task.scoring.data_parallel import DataParallel
     from neuronxa_task.scoring.encoder import ScoredModel
     from neuronxa_task.scoring.language_pairs import PairResult
+
+log = logging.getLogger(__name__)
 
 
 def require_known_harness() -> None:
@@ -146,9 +149,17 @@ def scored_model(lm: LM) -> ScoredModel:
     from neuronxa_task.scoring.tokens import TokenCache
 
     hf = _require_readable(lm)
+    facts, finished = model_facts(hf), responses_of(hf)
+    if finished is not None and not facts.may_be_cached:
+        log.warning(
+            "NeuronXA tasks are computed anew and not kept in --use_cache: the model runs %d hooks "
+            "or exchanged functions, which no fingerprint covers",
+            facts.hooks,
+        )
+        finished = None
     return ScoredModel(
         model=hf.model,
-        facts=model_facts(hf),
+        facts=facts,
         tokens=TokenCache(hf.tok_encode, hf.max_length),
         decode=hf.tok_decode,
         pad_id=hf.tokenizer.pad_token_id or 0,
@@ -157,7 +168,7 @@ def scored_model(lm: LM) -> ScoredModel:
         shrinks_batches=hf.batch_size == "auto",
         mixed_precision=getattr(hf, "mixed_precision_dtype", None),
         processes=processes_of(hf),
-        finished=responses_of(hf),
+        finished=finished,
     )
 
 

@@ -32,14 +32,14 @@ TASK_METADATA = frozenset(
 SIMILAR = 0.8
 """Likeness (difflib's ratio) from which an unknown key is taken for a mistyped setting."""
 
-Site = Literal["gate", "product"]
+Activation = Literal["gate", "product"]
 Pooling = Literal["position", "mean", "last"]
 ExpertValues = Literal["weighted", "unweighted"]
 Side = Literal["encoder", "decoder"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "nas_site": get_args(Site),
-    "nav_site": get_args(Site),
+    "nas_site": get_args(Activation),
+    "nav_site": get_args(Activation),
     "pooling": get_args(Pooling),
     "expert_values": get_args(ExpertValues),
     "side": get_args(Side),
@@ -59,8 +59,8 @@ class StateSettings:
         side: which half of an encoder-decoder model is read; other models have one side.
     """
 
-    nas_site: Site = "gate"
-    nav_site: Site = "product"
+    nas_site: Activation = "gate"
+    nav_site: Activation = "product"
     pooling: Pooling = "position"
     expert_values: ExpertValues = "weighted"
     side: Side = "encoder"

@@ -15,7 +15,7 @@ import torch
 from families import KINDS, families, tiny_model
 from torch import Tensor, nn
 
-from neuronxa_task.ffn import Body, Experts, Rows, Site, find_body, find_sites, reading
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, Rows, find_body, find_sites, reading
 
 torch.set_num_threads(1)
 
@@ -107,12 +107,12 @@ class Opened(NamedTuple):
 
     model: nn.Module
     body: Body
-    sites: tuple[Site | Experts, ...]
+    sites: tuple[DenseNeurons | Experts, ...]
 
     @property
-    def dense(self) -> list[Site]:
+    def dense(self) -> list[DenseNeurons]:
         """The dense blocks, shared experts among them."""
-        return [site for site in self.sites if isinstance(site, Site)]
+        return [site for site in self.sites if isinstance(site, DenseNeurons)]
 
     @property
     def experts(self) -> list[Experts]:
@@ -140,7 +140,7 @@ class Kept:
     rows: dict[tuple[int, str], list[Rows]] = field(default_factory=dict)
     states: dict[int, Tensor] = field(default_factory=dict)
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         at = site.layer, site.name
         assert at not in self.gate
         self.gate[at], self.product[at] = gate.clone(), product.clone()
@@ -157,7 +157,7 @@ NEEDS_PIXELS = ("language_model", "text_model")
 """Where wrappers that do not run on text alone (BLIP-2, Kosmos-2) hold a model that does."""
 
 
-def read(body: Body, sites: Sequence[Site | Experts]) -> tuple[Kept, Tensor]:
+def read(body: Body, sites: Sequence[DenseNeurons | Experts]) -> tuple[Kept, Tensor]:
     """What a pass of the body over `IDS` shows, and what it returns."""
     kept = Kept()
     with reading(body, sites, kept):

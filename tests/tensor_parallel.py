@@ -23,7 +23,7 @@ from neuronxa_task.scoring import state_cache
 from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.similarity import cosine, inner_products
 from neuronxa_task.scoring.states import encode
-from neuronxa_task.scoring.tensor_parallel import Shards, share_of
+from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
 from neuronxa_task.settings import StateSettings
 
 KEPT_BYTES = 9 * 4 * (2 * 25 + 2 * 25 + 3 * 32)
@@ -57,11 +57,11 @@ def scored(model: nn.Module) -> dict[str, Any]:
 
 
 def similarities(model: nn.Module, target: list[str]) -> Iterator[Tensor]:
-    body, shards = find_body(model), Shards.of(model)
+    body, shards = find_body(model), Split.of(model)
     sites = find_sites(body)
     ids = byte_tokenizer()([*PIVOT, *target])["input_ids"]
     states = encode(body, sites, ids, batch_size=8, settings=StateSettings())
-    share = share_of(shards, body, sites).of(states)
+    share = owned_columns(shards, body, sites).of(states)
     for layer in (*share.nas, *share.nav, *share.emb):
         yield cosine(shards.sum(inner_products(layer[: len(PIVOT)], layer[len(PIVOT) :])))
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Experts, Rows, Site, find_body, find_sites, reading
+from neuronxa_task.ffn import DenseNeurons, Experts, Rows, find_body, find_sites, reading
 from neuronxa_task.scoring.alignment import Alignment
 
 FFN = ["gate_proj", "up_proj", "down_proj"]
@@ -72,13 +72,13 @@ class Kept:
     def __init__(self) -> None:
         self.values: dict[str, Tensor] = {}
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self._keep(site, "", gate, product)
 
     def routed(self, site: Experts, rows: Rows) -> None:
         self._keep(site, f" expert {rows.expert}", rows.gate, rows.product)
 
-    def _keep(self, site: Site | Experts, part: str, gate: Tensor, product: Tensor) -> None:
+    def _keep(self, site: DenseNeurons | Experts, part: str, gate: Tensor, product: Tensor) -> None:
         name = f"layer {site.layer} from {site.start}{part}"
         self.values |= {f"{name}: gate": gate.clone(), f"{name}: product": product.clone()}
 
@@ -91,7 +91,7 @@ def read(model: nn.Module) -> dict[str, Tensor]:
     body = find_body(model)
     sites, kept = find_sites(body), Kept()
     outputs: dict[nn.Module, Tensor] = {}
-    dense = [site for site in sites if isinstance(site, Site)]
+    dense = [site for site in sites if isinstance(site, DenseNeurons)]
     hooks = [
         site.down_projection.register_forward_hook(
             lambda module, _inputs, output: outputs.update({module: output.clone()})

@@ -31,7 +31,7 @@ from torch.testing import assert_close
 from transformers.activations import ACT2FN
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Site, reading
+from neuronxa_task.ffn import Body, DenseNeurons, reading
 
 
 @pytest.fixture(scope="module", params=READ, ids=lambda case: case.id)
@@ -96,7 +96,7 @@ def activation(body: Body, block: nn.Module) -> Callable[[Tensor], Tensor]:
     return function
 
 
-def into(body: Body, site: Site) -> list[nn.Module]:
+def into(body: Body, site: DenseNeurons) -> list[nn.Module]:
     """The linear maps in front of the output projection."""
     above, _, name = site.name.rpartition(".")
     if name == "dense":  # BERT's intermediate and output modules
@@ -108,7 +108,9 @@ def into(body: Body, site: Site) -> list[nn.Module]:
     raise AssertionError(f"no textbook for {site.name}")
 
 
-def textbook(body: Body, site: Site, sources: list[nn.Module], x: Tensor) -> tuple[Tensor, Tensor]:
+def textbook(
+    body: Body, site: DenseNeurons, sources: list[nn.Module], x: Tensor
+) -> tuple[Tensor, Tensor]:
     """Gate activation and product of one block from its input and weights."""
     block = body.model.get_submodule(site.name.rpartition(".")[0])
     if body.family == "minimax_m3_vl_text":

@@ -24,7 +24,7 @@ from neuronxa_task.scoring.alignment import Retrieval
 from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
-from neuronxa_task.scoring.tensor_parallel import Shards, share_of
+from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
 
 SCRIPTS = [
     str(Path(__file__).parent / name) for name in ("one_after_another.py", "tensor_parallel.py")
@@ -102,7 +102,7 @@ def test_blocks_of_features_change_nothing(block: int, monkeypatch: pytest.Monke
 
 
 @dataclass(frozen=True)
-class Told(Shards):
+class Told(Split):
     """The second of two processes, told what the first one sees in terms of what it sees itself."""
 
     first: Callable[[Tensor], Tensor] = lambda seen: seen
@@ -113,7 +113,7 @@ class Told(Shards):
 
 def counted(first: Callable[[Tensor], Tensor], model: nn.Module) -> list[int | None]:
     body = find_body(model)
-    share = share_of(Told(1, 2, first=first), body, find_sites(body))
+    share = owned_columns(Told(1, 2, first=first), body, find_sites(body))
     assert share.hidden is not None and len(share.hidden) == 0, "the first one counts them"
     return [None if places is None else len(places) for places in share.neurons]
 
@@ -139,7 +139,7 @@ def test_parts_that_are_not_the_whole_are_an_error() -> None:
 
 def test_a_process_alone_counts_everything() -> None:
     body = find_body(tiny_llama())
-    share = share_of(Shards.of(body.model), body, find_sites(body))
+    share = owned_columns(Split.of(body.model), body, find_sites(body))
     assert share.hidden is None and list(share.neurons) == [None, None]
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Rows, Site, find_body, find_sites, reading
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, Rows, find_body, find_sites, reading
 
 torch.set_num_threads(1)
 
@@ -92,7 +92,7 @@ class Kept:
     def __init__(self) -> None:
         self.read: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self.read[site.layer] = gate.clone(), product.clone()
 
     def routed(self, site: Experts, rows: Rows) -> None:
@@ -102,7 +102,7 @@ class Kept:
         pass
 
 
-def check(body: Body) -> tuple[Site, ...]:
+def check(body: Body) -> tuple[DenseNeurons, ...]:
     """What is read is what the toy's layers say they computed."""
     sites, kept = find_sites(body), Kept()
     with reading(body, sites, kept):
@@ -335,6 +335,8 @@ class Routed(nn.Module):
             rows = rows.clone()
             for index, part in enumerate(self.parts):
                 rows[to == index] = part(rows[to == index])
+        else:
+            rows = torch.stack([part(rows) for part in self.experts]).mean(dim=0)
         routed: Tensor = self.dense(x) + rows.view_as(x)
         return routed
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from conftest import sentences, tiny_llama
@@ -12,9 +14,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts, Rows, find_body, find_sites
 from neuronxa_task.ffn.moe.stacked import Mixture
-from neuronxa_task.scoring.pooling import Pooler, pooling_weights
-from neuronxa_task.scoring.states import SentenceStates, encode
-from neuronxa_task.settings import StateSettings
+from neuronxa_task.scoring.pooling import (
+    ACTIVE,
+    MAGNITUDE,
+    PLAIN,
+    Pooler,
+    Summand,
+    pooling_weights,
+    sums_by_block,
+    sums_by_sentence,
+)
+from neuronxa_task.scoring.states import SentenceStates, encode, pad
+from neuronxa_task.settings import Pooling, StateSettings
 
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])
 
@@ -71,13 +82,6 @@ def test_batches_change_nothing(
     model: PreTrainedModel, token_ids: list[list[int]], batch_size: int
 ) -> None:
     close(states_of(model, token_ids, 6), states_of(model, token_ids, batch_size))
-
-
-def test_padding_on_the_other_side_changes_nothing(
-    model: PreTrainedModel, token_ids: list[list[int]]
-) -> None:
-    # Rotary positions are relative, so shifting a sentence by its padding is no other input.
-    close(states_of(model, token_ids), states_of(model, token_ids, padding_side="left"))
 
 
 def test_neuron_states_are_whole_weighted_counts(
@@ -179,3 +183,120 @@ def test_padding_is_not_seen_by_decoders(family: str) -> None:
         for size in (1, 3)
     )
     close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------- as on accelerators
+
+
+def left(sentences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `pad`, on the other side."""
+    ids, mask = pad([sentence[::-1] for sentence in sentences], pad_id)
+    return ids.flip(1), mask.flip(1)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2_moe"])
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("pooling", ["position", "mean", "last"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_pooling_away_from_the_cpu_is_the_same(
+    dtype: torch.dtype,
+    pooling: Pooling,
+    side: str,
+    family: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [list(range(3, 3 + length)) for length in (9, 8, 8, 7)]
+    # An indifferent router would leave the choice of experts to rounding.
+    model = tiny_model(family, initializer_range=0.3).to(dtype)
+    settings = StateSettings(pooling=pooling)
+    if side == "left":
+        monkeypatch.setattr("neuronxa_task.scoring.states.pad", left)
+    expected = states_of(model, ids, 4, settings=settings)
+    alone = states_of(model, ids, 1, settings=settings)
+    monkeypatch.setattr("neuronxa_task.scoring.pooling.is_cpu", lambda device: False)
+    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", 4 * 9 * 4 * 5)  # 5 columns
+    found = states_of(model, ids, 4, settings=settings)
+    for ours, theirs in zip(found.nas, expected.nas, strict=True):
+        assert torch.equal(ours, theirs)
+    close(found, expected, rtol=1e-5, atol=1e-6)
+    if dtype is torch.float32:
+        close(found, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_sums_are_the_formula_s() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 5, 7, generator=generator)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 1]])
+    weights = pooling_weights(mask, "position")
+    lengths = [5, 2, 5]
+    for of, function in (
+        (ACTIVE, lambda x: float(x > 0)),
+        (MAGNITUDE, abs),
+        (PLAIN, lambda x: x),
+    ):
+        expected = [
+            [
+                sum(function(values[b, t, f].item()) * weights[b, t].item() for t in range(5))
+                for f in range(7)
+            ]
+            for b in range(3)
+        ]
+        for found in (
+            sums_by_sentence(values, weights, lengths, of),
+            sums_by_block(values, weights, of),
+        ):
+            torch.testing.assert_close(found, torch.tensor(expected))
+
+
+@pytest.mark.parametrize("of", [ACTIVE, MAGNITUDE, PLAIN])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_blocks_bound_the_memory(
+    of: Summand, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = 2**18
+    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", block)
+    weights = torch.ones(4, 64)
+    taken = []
+    for width in (4096, 16384):
+        values = torch.randn(4, 64, width).to(dtype)
+        assert values.numel() * 4 >= 16 * block
+        taken.append(most_memory(lambda: sums_by_block(values, weights, of)))  # noqa: B023
+        result = 4 * width * 4
+        assert taken[-1] - result <= 3 * block
+    assert taken[1] - taken[0] <= 4 * (16384 - 4096) * 4, "but for the result, the same"
+
+
+def most_memory(run: Callable[[], object]) -> int:
+    """Most bytes that tensors made by `run` took at a time, by torch's own profiler."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    now = most = 0
+    for event in sorted(
+        (e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"),
+        key=lambda event: event.start_ns(),
+    ):
+        now += event.nbytes()
+        most = max(most, now)
+    return most
+
+
+def test_experts_are_pooled_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuronxa_task.scoring.pooling.is_cpu", lambda device: False)
+    block = 2**18
+    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", block)
+    width, tokens = 8192, 64
+    site = Experts(0, nn.Identity(), Mixture(1, width, run=lambda *_: torch.empty(0)), "0")
+    pooler = Pooler(StateSettings(), 2, {0: width})
+    pooler.start_batch([0, 1], torch.ones(2, 32, dtype=torch.long))
+    values = torch.randn(tokens, width)
+    rows = Rows(0, torch.arange(tokens), torch.full((tokens,), 0.5), values, values)
+    kept = 2 * 2 * width * 4  # sums and means, of two sentences
+    assert most_memory(lambda: pooler.routed(site, rows)) <= kept + 4 * block
+    weights = torch.arange(1, 33).repeat(2, 1).double()
+    by_sentence = values.view(2, 32, width).double()
+    active = ((by_sentence > 0) * weights[:, :, None]).sum(dim=1)
+    assert torch.equal(pooler.nas[0], active.float())
+    size = 0.5 * (by_sentence.abs() * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1)[:, None]
+    torch.testing.assert_close(pooler.nav[0], size.float())

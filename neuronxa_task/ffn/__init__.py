@@ -4,18 +4,20 @@ from neuronxa_task.ffn.body import Body, evaluation, find_body
 from neuronxa_task.ffn.capture import LayerRead, reading
 from neuronxa_task.ffn.find import find_sites
 from neuronxa_task.ffn.moe.stacked import Rows
-from neuronxa_task.ffn.site import Experts, Gate, Site, neurons_by_layer
+from neuronxa_task.ffn.site import DenseNeurons, Experts, Gate, neurons_by_layer
+from neuronxa_task.ffn.unwrap import unwrapped
 
 __all__ = [
     "Body",
+    "DenseNeurons",
     "Experts",
     "Gate",
     "LayerRead",
     "Rows",
-    "Site",
     "evaluation",
     "find_body",
     "find_sites",
     "neurons_by_layer",
     "reading",
+    "unwrapped",
 ]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn.unwrap import eager, gathered, run_once, sharded_around, unwrapped
 from neuronxa_task.settings import Side
 
 
@@ -29,6 +30,7 @@ class Body:
         mixed_precision: autocast dtype of the harness's `mixed_precision_dtype`, if given.
         is_half: whether the layers are one side of an encoder-decoder model.
         encoder: what the layers attend to, where they are an encoder-decoder model's decoder.
+        sharded: modules around `model` whose weights FSDP2 has to gather before it runs.
     """
 
     model: nn.Module
@@ -40,6 +42,7 @@ class Body:
     mixed_precision: torch.dtype | None = None
     is_half: bool = False
     encoder: Encoder | None = None
+    sharded: tuple[nn.Module, ...] = ()
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:
@@ -61,19 +64,29 @@ class Body:
     def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Run the layers and return the last hidden state, `[batch, tokens, H]`.
 
+        It is the last of `hidden_states` as Hugging Face gives them: after the final norm, unless
+        the configuration asks for the one before (`tie_last_hidden_states=False`).
+
         A decoder that has an encoder reads each sentence as in training: shifted by one, attending
         to the encoder's reading of the same sentence.
         """
-        with torch.no_grad(), self._autocast():
-            if self.encoder is None:
-                return _last_state(self.model, input_ids, attention_mask)
-            return _last_state(
-                self.model,
-                self.encoder.shifted(input_ids.masked_fill(attention_mask == 0, self.encoder.pad)),
-                attention_mask,
-                encoder_hidden_states=_last_state(self.encoder.model, input_ids, attention_mask),
-                encoder_attention_mask=attention_mask,
-            )
+        named = {"input_ids": input_ids, "attention_mask": attention_mask}
+        with torch.no_grad(), eager(), gathered(self.sharded), self._autocast():
+            if self.encoder is not None:
+                ids = input_ids.masked_fill(attention_mask == 0, self.encoder.pad)
+                named |= {
+                    "input_ids": self.encoder.shifted(ids),
+                    "encoder_hidden_states": _outputs(self.encoder.model, **named)[0],
+                    "encoder_attention_mask": attention_mask,
+                }
+            config: Any = getattr(self.model, "config", None)
+            if getattr(config, "tie_last_hidden_states", None) is False:
+                given: Tensor = _outputs(self.model, **named, output_hidden_states=True)[
+                    "hidden_states"
+                ][-1]
+                return given
+            last: Tensor = _outputs(self.model, **named)[0]
+            return last
 
 
 @dataclass(frozen=True)
@@ -91,14 +104,12 @@ class Encoder:
     pad: int
 
 
-def _last_state(model: nn.Module, ids: Tensor, mask: Tensor, **more: Tensor) -> Tensor:
+def _outputs(model: nn.Module, **named: Any) -> Any:
     parameters = inspect.signature(model.forward).parameters
     takes_cache = "use_cache" in parameters or any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
     )
-    options: dict[str, Any] = {"use_cache": False} if takes_cache else {}
-    last: Tensor = model(input_ids=ids, attention_mask=mask, **more, **options)[0]
-    return last
+    return model(**named, **({"use_cache": False} if takes_cache else {}))
 
 
 @contextmanager
@@ -124,13 +135,14 @@ def find_body(
     and adapters and multimodal wrappers are seen through.
 
     Args:
-        model: the model as loaded.
+        model: the model as loaded, or what wraps it (see `unwrapped`).
         mixed_precision: autocast dtype of the harness, if any.
         side: whose layers are meant, if it is an encoder-decoder model.
 
     Raises:
         NeuronXAError: there is no such list, or an adapter changes the input itself.
     """
+    model = unwrapped(model)
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         raise NeuronXAError(
             "this PEFT adapter adds virtual tokens to the input (prompt learning), so a sentence's "
@@ -138,7 +150,7 @@ def find_body(
         )
     root: Any = model
     if hasattr(root, "get_base_model"):
-        root = root.get_base_model()
+        root = unwrapped(root.get_base_model())
     config: Any = getattr(root, "config", None)
     encoder = None
     is_half = bool(getattr(config, "is_encoder_decoder", False))
@@ -179,9 +191,40 @@ def find_body(
             f"{family}: no list of {possible[0]} text layers found in {type(model).__name__}; "
             "looked for a ModuleList of as many layers as the configuration says, as in LLaMA or T5"
         )
-    owner, layers = max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
+    owner, layers = max(lists, key=lambda pair: sum(p.numel() for p in pair[1].parameters()))
     limit = getattr(config, "swiglu_limit", None)
-    return Body(owner, layers, width, vocabulary, family, limit, mixed_precision, is_half, encoder)
+    sharded = sharded_around(model, owner)
+    if sharded:
+        run_once(model, torch.zeros(1, 2, dtype=torch.long, device=next(owner.parameters()).device))
+    return Body(
+        owner,
+        layers,
+        width,
+        vocabulary,
+        family,
+        limit,
+        mixed_precision,
+        is_half,
+        encoder,
+        sharded,
+    )
+
+
+def running_parts(model: nn.Module) -> tuple[nn.Module, ...]:
+    """What of a model can run, whichever side is read: its body, or its encoder and decoder.
+
+    Args:
+        model: as `unwrapped` gives it.
+
+    Raises:
+        NeuronXAError: no text layers are found.
+    """
+    root: Any = model
+    if hasattr(root, "get_base_model"):
+        root = unwrapped(root.get_base_model())
+    if getattr(getattr(root, "config", None), "is_encoder_decoder", False):
+        return root.get_encoder(), root.get_decoder()
+    return (find_body(model).model,)
 
 
 def _shift_of(model: Any) -> Callable[[Tensor], Tensor]:

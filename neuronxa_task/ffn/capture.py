@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -12,13 +14,13 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.moe.dispatch import showing
 from neuronxa_task.ffn.moe.stacked import Rows
-from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 
 class LayerRead(Protocol):
     """Receives one layer's tensors as they pass; must neither keep nor change them."""
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Gate activation and product, `[batch, tokens, F]` each (one tensor if not gated)."""
 
     def routed(self, site: Experts, rows: Rows) -> None:
@@ -28,21 +30,33 @@ class LayerRead(Protocol):
         """Hidden state `[batch, tokens, H]`, counted as Hugging Face does: 0 is the embedding."""
 
 
+Run = Callable[[Tensor, Tensor], Tensor]
+"""Token ids and attention mask, `[batch, tokens]` each, to the last hidden state."""
+
+
 @contextmanager
-def reading(body: Body, sites: Sequence[Site | Experts], reader: LayerRead) -> Iterator[None]:
+def reading(
+    body: Body, sites: Sequence[DenseNeurons | Experts], reader: LayerRead
+) -> Iterator[Run]:
     """While this context is open, every forward pass of `body` is read; afterwards no hook is left.
 
     The last hidden state (after the final norm) is what the body returns; it is not read here.
 
+    Yields:
+        Runs the body, and requires that this pass has shown every layer exactly once: a layer that
+        was not read has no state, and zeros in its place would be a wrong score.
+
     Raises:
         NeuronXAError: from the forward pass, if a layer does not see the tokens it was given, one
-            row each (some models pad to a block length, or keep several streams).
+            row each (some models pad to a block length, or keep several streams), or from the
+            function yielded, if a layer was not read exactly once.
     """
     tokens: tuple[int, ...] = ()
     running = 0
     latest: dict[int, Tensor] = {}
-    dense = [site for site in sites if isinstance(site, Site)]
-    experts = [site for site in sites if isinstance(site, Experts)]
+    dense = [site for site in sites if isinstance(site, DenseNeurons)]
+    reads: Counter[DenseNeurons | Experts | int] = Counter()
+    experts = {site: _counted(site, reads) for site in sites if isinstance(site, Experts)}
     # Zamba's layers share their feed-forward block.
     at = {(site.layer, site.down_projection): site for site in dense}
 
@@ -73,18 +87,31 @@ def reading(body: Body, sites: Sequence[Site | Experts], reader: LayerRead) -> I
         product = by_token(site.layer, inputs[0], width)
         gate = product
         if site.gate is not None:
-            output = latest.pop(id(site.gate.module))
+            output = latest.pop(id(site.gate.module), None)
+            if output is None:
+                return
             gate = by_token(site.layer, site.gate.function(output), width)
+        reads[site] += 1
         reader.neurons(site, gate, product)
 
     def read_hidden(index: int) -> Callable[..., None]:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
             nonlocal running
             running = index
+            reads[index] += 1
             state = inputs[0] if inputs else named["hidden_states"]
             reader.hidden(index, by_token(index, state, body.hidden_size))
 
         return hook
+
+    def run(input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        reads.clear()
+        last = body(input_ids, attention_mask)
+        for index in range(len(body.layers)):
+            _require_one(body, index, "hidden state", reads[index])
+        for site in sites:
+            _require_one(body, site.layer, f"neurons of {site.name}", reads[site])
+        return last
 
     with ExitStack() as hooks:
         hooks.callback(body.model.register_forward_pre_hook(start, with_kwargs=True).remove)
@@ -92,10 +119,27 @@ def reading(body: Body, sites: Sequence[Site | Experts], reader: LayerRead) -> I
             hooks.callback(gate_module.register_forward_hook(keep_gate).remove)
         for down_projection in {site.down_projection for site in dense}:
             hooks.callback(down_projection.register_forward_pre_hook(read_neurons).remove)
-        hooks.enter_context(showing(body, experts, reader.routed))
+        hooks.enter_context(showing(body, list(experts.values()), reader.routed))
         for index, layer in enumerate(body.layers):
             before = layer.register_forward_pre_hook(read_hidden(index), with_kwargs=True)
             hooks.callback(before.remove)
         # A gate is held until its product has passed; nothing of it outlives this context.
         hooks.callback(latest.clear)
-        yield
+        yield run
+
+
+def _counted(site: Experts, reads: Counter[DenseNeurons | Experts | int]) -> Experts:
+    def run(*inputs: Any, **named: Any) -> Tensor:
+        reads[site] += 1
+        return site.mixture.run(*inputs, **named)
+
+    return replace(site, mixture=replace(site.mixture, run=run))
+
+
+def _require_one(body: Body, layer: int, what: str, reads: int) -> None:
+    if reads != 1:
+        raise NeuronXAError(
+            f"{body.family}: layer {layer}: the {what} passed {reads} times in one forward pass; "
+            "expected once (compiled layers can skip the hooks that read them: load the model "
+            "without torch.compile)"
+        )

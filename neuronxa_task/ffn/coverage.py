@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
+from neuronxa_task.ffn.explain import masked_neurons
 from neuronxa_task.ffn.match import same_values
 from neuronxa_task.ffn.probe import LayerRecords, widths
-from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, DenseNeurons, Experts
 
 ADAPTER = 0.5
 LIKE_AN_FFN = re.compile(r"mlp|ffn|feed_?forward|expert|moe(block|layer)?$", re.IGNORECASE)
 
 
 def require_complete(
-    body: Body, records: Sequence[LayerRecords], sites: Sequence[Site | Experts]
+    body: Body, records: Sequence[LayerRecords], sites: Sequence[DenseNeurons | Experts]
 ) -> None:
     """Refuse a model in which a part of the feed-forward neurons, or of the layers, is not read.
 
@@ -29,14 +30,17 @@ def require_complete(
             have neurons in different places, a block that is called a feed-forward block has an
             output projection that is none, or something happens between two layers.
     """
-    _require_neurons(body, sites)
+    _require_neurons(body, records, sites)
     _require_alike(body, sites)
-    for layer in range(len(body.layers)):
-        _require_nothing_left(body, layer, [site for site in sites if site.layer == layer])
+    for layer, of_layer in enumerate(records):
+        own_sites = [site for site in sites if site.layer == layer]
+        _require_nothing_left(body, layer, of_layer, own_sites)
     _require_chain(body, records)
 
 
-def _require_neurons(body: Body, sites: Sequence[Site | Experts]) -> None:
+def _require_neurons(
+    body: Body, records: Sequence[LayerRecords], sites: Sequence[DenseNeurons | Experts]
+) -> None:
     """Layers without neurons have to be of another make than those with: a mixer, and no more."""
     holders = {
         type(module)
@@ -48,16 +52,20 @@ def _require_neurons(body: Body, sites: Sequence[Site | Experts]) -> None:
     holders |= {  # BART's layers hold theirs themselves
         type(body.layers[site.layer])
         for site in sites
-        if any(_module_of(site) is part for part in body.layers[site.layer].children())
+        if any(site.module is part for part in body.layers[site.layer].children())
     }
-    for layer, block in enumerate(body.layers):
+    for layer, (block, of_layer) in enumerate(zip(body.layers, records, strict=True)):
         if layer in with_neurons:
             continue
         if with_neurons and not any(
-            type(module) in holders or (name and _is_like_an_ffn(name, module))
+            (type(module) in holders or (name and _is_like_an_ffn(name, module)))
+            and of_layer.ran(module)
             for name, module in block.named_modules()
         ):
             continue
+        cause = masked_neurons(of_layer, body.hidden_size)
+        if cause is not None:
+            raise NeuronXAError(f"{body.family}: layer {layer}: {cause}")
         raise NeuronXAError(
             f"{body.family}: layer {layer} ({type(block).__name__}) has no feed-forward neurons to "
             f"read; looked for {LOOKED_FOR.format(hidden=body.hidden_size)}; supported: {SUPPORTED}"
@@ -69,7 +77,7 @@ def _is_like_an_ffn(name: str, module: nn.Module) -> bool:
     return any(LIKE_AN_FFN.search(text) for text in (own_name, type(module).__name__))
 
 
-def _above(body: Body, site: Site | Experts) -> Iterator[nn.Module]:
+def _above(body: Body, site: DenseNeurons | Experts) -> Iterator[nn.Module]:
     """The module that holds the site and those around it, within the layer."""
     path = site.name
     while "." in path:
@@ -86,25 +94,17 @@ def adapter_width(hidden_size: int, widths_of_blocks: Sequence[int]) -> float:
     return min(hidden_size, ADAPTER * max(widths_of_blocks, default=0))
 
 
-def _width(site: Site | Experts) -> int:
-    return site.neurons if isinstance(site, Site) else site.mixture.intermediate_size
-
-
-def _module_of(site: Site | Experts) -> nn.Module:
-    return site.down_projection if isinstance(site, Site) else site.module
-
-
-def _require_alike(body: Body, sites: Sequence[Site | Experts]) -> None:
+def _require_alike(body: Body, sites: Sequence[DenseNeurons | Experts]) -> None:
     """Layers of the same modules have their neurons in the same of them."""
     first: dict[tuple[tuple[str, type], ...], tuple[int, set[str]]] = {}
     for layer, block in enumerate(body.layers):
-        of_layer = [_module_of(site) for site in sites if site.layer == layer]
+        of_layer = [site.module for site in sites if site.layer == layer]
         named = list(block.named_modules())
-        found = {name for name, module in named if any(module is one for one in of_layer)}
+        holding = {name for name, module in named if any(module is one for one in of_layer)}
         make = tuple((name, type(module)) for name, module in named)
-        like, expected = first.setdefault(make, (layer, found))
-        if found != expected:
-            there, here = (", ".join(sorted(names)) or "nothing" for names in (expected, found))
+        like, expected = first.setdefault(make, (layer, holding))
+        if holding != expected:
+            there, here = (", ".join(sorted(names)) or "nothing" for names in (expected, holding))
             raise NeuronXAError(
                 f"{body.family}: layers {like} and {layer} are built alike, but neurons were found "
                 f"in {there} of the one and in {here} of the other (all zero for a few random "
@@ -112,11 +112,13 @@ def _require_alike(body: Body, sites: Sequence[Site | Experts]) -> None:
             )
 
 
-def _require_nothing_left(body: Body, layer: int, sites: Sequence[Site | Experts]) -> None:
-    """No other map to the hidden size stands in what is called a feed-forward block."""
+def _require_nothing_left(
+    body: Body, layer: int, records: LayerRecords, sites: Sequence[DenseNeurons | Experts]
+) -> None:
+    """No other map to the hidden size that ran stands in what is called a feed-forward block."""
     block = body.layers[layer]
-    narrowest = adapter_width(body.hidden_size, [_width(site) for site in sites])
-    read = {inner for site in sites for inner in _module_of(site).modules()}
+    narrowest = adapter_width(body.hidden_size, [site.width for site in sites])
+    read = {inner for site in sites for inner in site.module.modules()}
     linears = {module for module in block.modules() if widths(module) is not None}
     nested = {inner for one in linears for inner in one.modules() if inner is not one}
     for name, module in block.named_modules():
@@ -131,6 +133,7 @@ def _require_nothing_left(body: Body, layer: int, sites: Sequence[Site | Experts
             and holder is not block
             and _is_like_an_ffn(path, holder)
             and not any(child in read for child in holder.children())
+            and records.ran(module)
         ):
             raise NeuronXAError(
                 f"{body.family}: layer {layer}: {name} stands in a feed-forward block, but its "

@@ -87,7 +87,7 @@ def layers_of(name: str) -> str:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    from neuronxa_task.ffn import Experts, find_body, find_sites
+    from neuronxa_task.ffn import find_body, find_sites
 
     try:
         config = AutoConfig.from_pretrained(name)
@@ -103,13 +103,7 @@ def layers_of(name: str) -> str:
         sites = find_sites(body)
     lines = [f"{body.family}: {len(body.layers)} layers, hidden size {body.hidden_size}"]
     for layer in range(len(body.layers)):
-        parts = [
-            f"{site.name}: {site.mixture.experts} experts x {site.mixture.intermediate_size}"
-            if isinstance(site, Experts)
-            else f"{site.name}: {site.intermediate_size}"
-            for site in sites
-            if site.layer == layer
-        ]
+        parts = [str(site) for site in sites if site.layer == layer]
         lines.append(f"layer {layer:>3}  {', '.join(parts) or 'no feed-forward neurons'}")
     lines.append(f"{sum(site.neurons for site in sites):,} neurons")
     return "\n".join(lines)

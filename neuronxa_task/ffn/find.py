@@ -11,11 +11,11 @@ from neuronxa_task.ffn.coverage import adapter_width, require_complete
 from neuronxa_task.ffn.match import Candidate, candidates
 from neuronxa_task.ffn.moe.detect import experts_of, require_all_known
 from neuronxa_task.ffn.probe import LayerRecords, probe, probe_input
-from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 from neuronxa_task.ffn.verify import read_back
 
 
-def find_sites(body: Body, *, vocabulary: int | None = None) -> tuple[Site | Experts, ...]:
+def find_sites(body: Body) -> tuple[DenseNeurons | Experts, ...]:
     """Find the feed-forward neurons of every layer of `body` with a probe forward.
 
     Layers of a hybrid model that have no feed-forward block have no site; layers with a mixture of
@@ -26,22 +26,26 @@ def find_sites(body: Body, *, vocabulary: int | None = None) -> tuple[Site | Exp
 
     Args:
         body: the model to probe.
-        vocabulary: ids are drawn below this number; by default the configuration's.
 
     Raises:
         NeuronXAError: no layer has such neurons, or one has some that cannot be read: several
-            candidates, a mixture of an unknown kind, or more than one run per forward pass.
+            candidates, a mixture of an unknown kind, neurons that are masked on the way to the
+            output projection, or more than one run per forward pass.
     """
-    ids = probe_input(body, vocabulary)
-    experts = [experts_of(body, layer) for layer in range(len(body.layers))]
-    records = probe(body, ids, {site.module for of_layer in experts for site in of_layer})
-    dense: list[tuple[Site, Candidate]] = []
-    sites: list[Site | Experts] = []
+    ids = probe_input(body)
+    known = [experts_of(body, layer) for layer in range(len(body.layers))]
+    records = probe(body, ids, {site.module for of_layer in known for site in of_layer})
+    experts = [
+        [mixture for mixture in mixtures if of_layer.ran(mixture.module)]
+        for of_layer, mixtures in zip(records, known, strict=True)
+    ]
+    dense: list[tuple[DenseNeurons, Candidate]] = []
+    sites: list[DenseNeurons | Experts] = []
     for layer, (of_layer, mixtures) in enumerate(zip(records, experts, strict=True)):
         start = 0
         for candidate in _candidates(body, layer, of_layer, mixtures):
             down, width = candidate.down, _width(candidate)
-            site = Site(layer, down.module, candidate.gate, width, down.name, start)
+            site = DenseNeurons(layer, down.module, candidate.gate, width, down.name, start)
             dense.append((site, candidate))
             sites.append(site)
             start += width

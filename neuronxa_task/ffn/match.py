@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from neuronxa_task.ffn.probe import Record, is_activation, widths
+from neuronxa_task.ffn.probe import Record, coarsest, is_activation, widths
 from neuronxa_task.ffn.site import Gate
 
 _Function = Callable[[Tensor], Tensor]
@@ -65,7 +65,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class _Linear:
+class LinearOutput:
     """The output of a linear map, or a half of it."""
 
     record: Record
@@ -86,7 +86,7 @@ def candidates(
         hidden_size: width H of the hidden states.
         limit: where the model clamps its gate and up values, if it does.
     """
-    single, summed = _Terms(limit, False), _Terms(limit, True)
+    single, summed = Terms(limit, False), Terms(limit, True)
     downs = [
         record
         for record in records
@@ -121,18 +121,18 @@ class _Way:
 
 
 @dataclass(frozen=True)
-class _Terms:
+class Terms:
     """Which values count as x·W: clamped ones too, and sums of two maps."""
 
     limit: float | None
     are_sums: bool
 
 
-_Ways = Callable[[Tensor, torch.dtype, Sequence[Record], _Terms], "Iterator[_Way]"]
+_Ways = Callable[[Tensor, torch.dtype, Sequence[Record], Terms], "Iterator[_Way]"]
 
 
 def _first(
-    ways: _Ways, down: Record, others: Sequence[Record], terms: _Terms
+    ways: _Ways, down: Record, others: Sequence[Record], terms: Terms
 ) -> Iterator[Candidate]:
     for product in _products(down, others):
         for way in ways(product, down.precision, others, terms):
@@ -151,13 +151,13 @@ def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
             and not is_activation(other.module)
             and other.input is not None
             and other.input.shape == other.output.shape
-            and same_values(down.input, other.output, down.precision)
+            and same_values(down.input, other.output, coarsest(down.precision, other.precision))
         ):
             yield other.input
 
 
 def _through_modules(
-    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: _Terms
+    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: Terms
 ) -> Iterator[_Way]:
     activations = [
         record
@@ -165,35 +165,42 @@ def _through_modules(
         if is_activation(record.module) and record.output.shape == product.shape
     ]
     for activation in activations:
-        if same_values(product, activation.output, precision):
+        if same_values(product, activation.output, coarsest(precision, activation.precision)):
             yield _Way(Gate(activation.module, PARTS["all"]), activation.output, is_gated=False)
-    linears = _linears(product, others, terms)
+    linears = linear_outputs(product, others, terms)
     for activation in activations:
         output = activation.output.to(product.device)
         # relu(y)·y is a squared relu, whose gate activation is the whole.
         if any(
-            same_values(product, output * up, precision)
+            same_values(product, output * up, rounding)
             for y in linears
-            if activation.input is None or not same_values(activation.input, y.values, precision)
+            for rounding in [coarsest(precision, activation.precision, y.record.precision)]
+            if activation.input is None or not same_values(activation.input, y.values, rounding)
             for up in _as_up(y.values, terms)
         ):
             yield _Way(Gate(activation.module, PARTS["all"]), output, is_gated=True)
 
 
 def _through_functions(
-    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: _Terms
+    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: Terms
 ) -> Iterator[_Way]:
-    linears = _linears(product, others, terms)
+    linears = linear_outputs(product, others, terms)
     # gelu and its tanh form agree within half precision: the nearest of all is meant.
     nearest: tuple[float, _Way] | None = None
     for y in linears:
         for name in FUNCTIONS:
             function = _clamped(FUNCTIONS[name], terms.limit)
             activated = function(y.values)
-            ups = (up for other in linears if other is not y for up in _as_up(other.values, terms))
-            for up in (None, *ups):
+            own = coarsest(precision, y.record.precision)
+            ups = (
+                (up, coarsest(own, other.record.precision))
+                for other in linears
+                if other is not y
+                for up in _as_up(other.values, terms)
+            )
+            for up, rounding in ((None, own), *ups):
                 expected = activated if up is None else activated * up
-                if same_values(product, expected, precision):
+                if same_values(product, expected, rounding):
                     error = float((product - expected).abs().sum())
                     if nearest is None or error < nearest[0]:
                         gate = Gate(y.record.module, _of_part(y.part, function))
@@ -202,7 +209,7 @@ def _through_functions(
         yield nearest[1]
 
 
-def _as_up(values: Tensor, terms: _Terms) -> tuple[Tensor, Tensor]:
+def _as_up(values: Tensor, terms: Terms) -> tuple[Tensor, Tensor]:
     """What the gate activation may be multiplied by."""
     if terms.limit is not None:
         values = values.clamp(-terms.limit, terms.limit)
@@ -213,7 +220,7 @@ def _clamped(function: _Function, limit: float | None) -> _Function:
     return function if limit is None else lambda values: function(values.clamp(max=limit))
 
 
-def _linears(product: Tensor, others: Sequence[Record], terms: _Terms) -> list[_Linear]:
+def linear_outputs(product: Tensor, others: Sequence[Record], terms: Terms) -> list[LinearOutput]:
     """Outputs of linear maps, and halves of them, of the shape of `product` and on its device."""
     outputs = [(record, record.output) for record in others if widths(record.module)]
     if terms.are_sums:
@@ -223,7 +230,7 @@ def _linears(product: Tensor, others: Sequence[Record], terms: _Terms) -> list[_
             if first.shape == second.shape
         ]
     return [
-        _Linear(record, part, values.to(product.device))
+        LinearOutput(record, part, values.to(product.device))
         for record, output in outputs
         for part, take in PARTS.items()
         if (part == "all" or output.shape[-1] % 2 == 0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body, evaluation
@@ -27,7 +29,7 @@ class Record:
         shape: of its first input, without the features.
         input: a copy of its first input as `[rows, features]` float32, if that was a tensor.
         output: a copy of its output, likewise.
-        precision: dtype with the coarsest rounding among the two.
+        precision: dtype with the coarsest rounding among the two, and the copies' own.
     """
 
     name: str
@@ -47,19 +49,49 @@ class LayerRecords:
         input: a copy of the hidden state it was given, as `[rows, features]` float32.
         output: a copy of the one it gave, likewise.
         calls: of its modules, in order.
+        used: identities of the weights that entered any computation, called by a module or not.
     """
 
     runs: int = 0
     input: Tensor | None = None
     output: Tensor | None = None
     calls: list[Record] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+
+    def ran(self, module: nn.Module) -> bool:
+        """Whether the module or a part of it did anything.
+
+        Copies that an adapter keeps aside and experts of an inactive adapter did not.
+        """
+        called = {record.module for record in self.calls}
+        return any(part in called for part in module.modules()) or any(
+            id(weight) in self.used for weight in module.parameters()
+        )
 
 
-def probe_input(body: Body, vocabulary: int | None = None) -> Tensor:
+class _UsedWeights(TorchFunctionMode):
+    """Notes the weights that enter a computation, by their layer."""
+
+    def __init__(self, running: Sequence[LayerRecords]) -> None:
+        super().__init__()
+        self._running = running
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        named = kwargs or {}
+        if self._running:
+            for value in (*args, *named.values()):
+                several = value if isinstance(value, (list, tuple)) else (value,)
+                weights = (one for one in several if isinstance(one, nn.Parameter))
+                self._running[-1].used.update(map(id, weights))
+        return func(*args, **named)
+
+
+def probe_input(body: Body) -> Tensor:
     """Random token ids, always the same ones."""
-    size = vocabulary or body.vocabulary
-    ids = torch.randint(0, size, PROBE_SHAPE, generator=torch.Generator().manual_seed(0))
-    return ids.to(body.device)
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, body.vocabulary, PROBE_SHAPE, generator=generator).to(body.device)
 
 
 def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[LayerRecords]:
@@ -95,7 +127,11 @@ def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[Lay
                         tuple(output.shape[:-1] if first is None else first.shape[:-1]),
                         None if first is None else _rows(first),
                         _rows(output),
-                        _coarsest(output.dtype, output.dtype if first is None else first.dtype),
+                        coarsest(
+                            torch.float32,  # that of the copies
+                            output.dtype,
+                            output.dtype if first is None else first.dtype,
+                        ),
                     )
                 )
 
@@ -111,12 +147,24 @@ def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[Lay
                 hooks.callback(module.register_forward_hook(keep(name)).remove)
         for layer in body.layers:
             hooks.callback(layer.register_forward_hook(leave).remove)
+        hooks.enter_context(_UsedWeights(running))
         run_quietly(body, ids)
     return records
 
 
-def run_quietly(body: Body, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+def run_quietly(
+    body: Body,
+    ids: Tensor,
+    mask: Tensor | None = None,
+    run: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
     """Run the body as in evaluation, and leave its mode and the random state as they were.
+
+    Args:
+        body: the model.
+        ids: `[batch, tokens]`.
+        mask: attention mask, likewise; all ones by default.
+        run: runs the body and looks at it; by default the body itself.
 
     Returns:
         The last hidden state.
@@ -124,7 +172,7 @@ def run_quietly(body: Body, ids: Tensor, mask: Tensor | None = None) -> Tensor:
     mask = torch.ones_like(ids) if mask is None else mask
     with evaluation(body), torch.random.fork_rng(devices=_cuda_devices(body.model)):
         try:
-            return body(ids, mask)
+            return (run or body)(ids, mask)
         except (NeuronXAError, torch.OutOfMemoryError):
             raise
         except (
@@ -142,7 +190,8 @@ def _cuda_devices(model: nn.Module) -> list[int]:
     return [device.index for device in devices if device.index is not None]
 
 
-def _coarsest(*dtypes: torch.dtype) -> torch.dtype:
+def coarsest(*dtypes: torch.dtype) -> torch.dtype:
+    """Of the floating-point ones, that which rounds most."""
     return max((d for d in dtypes if d.is_floating_point), key=lambda dtype: torch.finfo(dtype).eps)
 
 

@@ -33,7 +33,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Site:
+class DenseNeurons:
     """Dense feed-forward neurons of one layer; a shared expert is some, too.
 
     Attributes:
@@ -53,9 +53,22 @@ class Site:
     start: int = 0
 
     @property
+    def module(self) -> nn.Module:
+        """The module at which the neurons are read."""
+        return self.down_projection
+
+    @property
+    def width(self) -> int:
+        """Number of neurons of one block."""
+        return self.intermediate_size
+
+    @property
     def neurons(self) -> int:
         """Number of neurons."""
         return self.intermediate_size
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.intermediate_size}"
 
 
 @dataclass(frozen=True)
@@ -77,12 +90,20 @@ class Experts:
     start: int = 0
 
     @property
+    def width(self) -> int:
+        """Number of neurons of one block: one expert's."""
+        return self.mixture.intermediate_size
+
+    @property
     def neurons(self) -> int:
         """Number of neurons, of all experts."""
         return self.mixture.experts * self.mixture.intermediate_size
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.mixture.experts} experts x {self.mixture.intermediate_size}"
 
-def neurons_by_layer(sites: Sequence[Site | Experts]) -> dict[int, int]:
+
+def neurons_by_layer(sites: Sequence[DenseNeurons | Experts]) -> dict[int, int]:
     """Number of neurons of every layer that has any, in the order of the layers."""
     sizes: dict[int, int] = {}
     for site in sorted(sites, key=lambda site: site.layer):

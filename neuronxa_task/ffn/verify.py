@@ -15,7 +15,7 @@ from neuronxa_task.ffn.capture import reading
 from neuronxa_task.ffn.match import Candidate
 from neuronxa_task.ffn.moe.stacked import Rows, Show, own_forward
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, run_quietly
-from neuronxa_task.ffn.site import SUPPORTED, Experts, Site
+from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 SAME_TOKEN = 0.5
 """Relative distance below which two readings are of one token; of different tokens it is near 1."""
@@ -35,7 +35,7 @@ def read_back(
     body: Body,
     ids: Tensor,
     records: Sequence[LayerRecords],
-    dense: Sequence[tuple[Site, Candidate]],
+    dense: Sequence[tuple[DenseNeurons, Candidate]],
     experts: Sequence[Experts],
 ) -> None:
     """Read the sites of the probe's sentences, in the other order, as the scored pass will.
@@ -45,10 +45,11 @@ def read_back(
             else than the model's own; or the last hidden state has another shape.
     """
     reader = _Reader()
-    sites: list[Site | Experts] = [site for site, _ in dense]
+    sites: list[DenseNeurons | Experts] = [site for site, _ in dense]
     sites += map(_checked, experts)
-    with reading(body, sites, reader), _outputs([site.module for site in experts]) as outputs:
-        last = run_quietly(body, ids.flip(0))
+    modules = [site.module for site in experts]
+    with reading(body, sites, reader) as run, _outputs(modules) as outputs:
+        last = run_quietly(body, ids.flip(0), run=run)
     if last.shape != (*PROBE_SHAPE, body.hidden_size):
         raise NeuronXAError(
             f"{body.family}: {type(body.model).__name__} gives a last hidden state of shape "
@@ -93,7 +94,7 @@ class _Reader:
     def __init__(self) -> None:
         self.read: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
 
-    def neurons(self, site: Site, gate: Tensor, product: Tensor) -> None:
+    def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self.read[site.name, site.layer] = (_sentences_turned(gate), _sentences_turned(product))
 
     def routed(self, site: Experts, rows: Rows) -> None:
@@ -123,7 +124,7 @@ def _sentences_turned(values: Tensor) -> Tensor:
 
 
 def _require_same_tokens(
-    body: Body, site: Site | Experts, what: str, read: Tensor, expected: Tensor
+    body: Body, site: DenseNeurons | Experts, what: str, read: Tensor, expected: Tensor
 ) -> None:
     """Of most tokens: a few may differ by much where rounding is coarse and the model deep."""
     distance = (read - expected).norm(dim=1)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from neuronxa_task.ffn import Body, Experts, Site, find_body, find_sites, neurons_by_layer
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, find_body, find_sites, neurons_by_layer
 from neuronxa_task.scoring.data_parallel import DataParallel, Processes
 from neuronxa_task.scoring.signature import ModelFacts
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
+from neuronxa_task.scoring.tensor_parallel import OwnedColumns, Split, owned_columns
 from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import Side, StateSettings
 
@@ -61,10 +61,10 @@ class ModelSide:
     """
 
     body: Body
-    sites: tuple[Site | Experts, ...]
+    sites: tuple[DenseNeurons | Experts, ...]
     layers: tuple[int, ...]
     facts: ModelFacts
-    owned: Share
+    owned: OwnedColumns
 
 
 class SentenceEncoder:
@@ -78,7 +78,7 @@ class SentenceEncoder:
         self._model = model
         self._batch_size = model.batch_size
         self._sides: dict[Side, ModelSide] = {}
-        self.split = Shards.of(model.model)
+        self.split = Split.of(model.model)
 
     @property
     def together(self) -> Processes:
@@ -99,7 +99,7 @@ class SentenceEncoder:
             settings = ["side"] if body.is_half else []
             settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
             facts = replace(self._model.facts, settings=tuple(settings))
-            layers, owned = tuple(neurons_by_layer(sites)), share_of(self.split, body, sites)
+            layers, owned = tuple(neurons_by_layer(sites)), owned_columns(self.split, body, sites)
             self._sides[side] = ModelSide(body, sites, layers, facts, owned)
         return self._sides[side]
 

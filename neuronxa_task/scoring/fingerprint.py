@@ -1,89 +1,299 @@
-"""A fingerprint of a model's weights, wherever they are: in memory, offloaded, split, quantized."""
+"""A fingerprint of what computes: the body's weights, wherever they are, its modules, its settings.
+
+Weights may be in memory, offloaded, sharded over processes or quantised; the fingerprint is that of
+the whole. Every bit of them counts. A tensor's sum is
+
+    Σ_i bits(x_i) · w_1[i_1] · … · w_d[i_d]   (mod 2⁶⁴)
+
+with the element's bits as a whole number and pseudo-random odd weights w for its place along every
+dimension, so that exchanged columns are seen, and changes that cancel in a plain sum. Sums modulo
+2⁶⁴ are exact in any order: those of the shards add up to that of the whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-SAMPLED_VALUES = 64
+from neuronxa_task.ffn.body import running_parts
+from neuronxa_task.ffn.unwrap import unwrapped
+
+HEAD = "pooler"
+"""Child of a body that is computed from the last hidden state, so that no state depends on it."""
+
+NOT_COMPUTED_WITH = frozenset(
+    # of configurations: where the model is from, and what is seen elsewhere in the signature
+    "_name_or_path name_or_path _commit_hash transformers_version architectures dtype torch_dtype "
+    "model_type quantization_config distributed_config _experts_implementation_internal "
+    # of modules: set by loading, training and sharding; shapes are seen in the weights
+    "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached "
+    "forward".split()
+)
+ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
+BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+CHUNK = {"cpu": 30_000}
+"""Elements that are summed at a time: on a processor few enough for its cache, and for torch to
+start no threads, which would take longer than the sums."""
+CHUNK_ELSEWHERE = 2**24
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Eight hex digits that change with any training step, adapter or quantization.
+    """Eight hex digits that change with whatever changes a hidden state or a neuron.
 
-    They cover the name and shape of every parameter and buffer and 64 evenly spaced values of each.
-    That takes milliseconds; weights that are offloaded to disk are read once, as in every forward
-    pass. Where a model is split over processes, all of them must ask at once; they get the
-    fingerprint of the whole.
+    They cover every bit of the parameters and buffers of the body that is run (both halves of an
+    encoder-decoder model), the classes and settings of its modules, adapters and their state among
+    them, and its configuration. Heads count nothing, nor do the device, the sharding, or where the
+    model was loaded from. The weights are read once, also from disk where they are offloaded.
+
+    Where a model is split over processes, all of them must ask at once.
+
+    Raises:
+        NeuronXAError: no text layers are found in the model.
     """
+    root = unwrapped(model)
+    prefixes = {module: name for name, module in root.named_modules()}
     digest = hashlib.sha256()
-    for name, weight in model.state_dict().items():
-        if not isinstance(weight, Tensor):
-            continue
-        digest.update(f"{name}{list(weight.shape)}".encode())
-        for values in _samples(_in_memory(model, name, weight.detach())):
-            digest.update(values.float().cpu().numpy().tobytes())
+    sums = _Sums()
+    for part in running_parts(root):
+        for line in _settings(part):
+            digest.update(f"{line}\n".encode())
+        for name, value in sorted(_tensors(part).items()):
+            path = ".".join(filter(None, (prefixes.get(part, ""), name)))
+            sums.add(name, _in_memory(root, path, value))
+    for line in sums.lines():
+        digest.update(f"{line}\n".encode())
     return digest.hexdigest()[:8]
 
 
-def _in_memory(model: nn.Module, name: str, weight: Tensor) -> Tensor:
+# ---------------------------------------------------------------- modules and their settings
+
+
+def _settings(part: nn.Module) -> Iterator[str]:
+    """Configuration, classes and plain attributes of all modules."""
+    from transformers import PreTrainedModel
+
+    seen: set[int] = set()
+    for path, module in part.named_modules():
+        if _is_head(path):
+            continue
+        config = getattr(module, "config", None)
+        if config is not None and id(config) not in seen:
+            seen.add(id(config))
+            yield f"{path} configuration {json.dumps(_plain(config), sort_keys=True)}"
+        attributes = {
+            name: _plain(value)
+            for name, value in vars(module).items()
+            if name in ADAPTER_STATE
+            or _is_setting(name, value, isinstance(module, PreTrainedModel))
+        }
+        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        yield f"{path} {kind} {json.dumps(attributes, sort_keys=True)}"
+
+
+def _is_setting(name: str, value: Any, of_model: bool) -> bool:
+    """Whether an attribute can change what its module computes; weights are seen elsewhere.
+
+    Models hold much about how they were loaded, but what they compute with are numbers.
+    """
+    if name.startswith("_") or name in NOT_COMPUTED_WITH or isinstance(value, nn.Module):
+        return False
+    if of_model:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float, str, dict, list, tuple)) or callable(value)
+
+
+def _is_head(path: str) -> bool:
+    return path.partition(".")[0] == HEAD
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value as JSON can hold it, the same in every process; `None` for what is no setting."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Enum):
+        return _plain(value.value, depth + 1)
+    if isinstance(value, torch.dtype):
+        return str(value)
+    if isinstance(value, Tensor):
+        return [str(value.dtype), list(value.shape), _bit_sum(value) if not value.is_meta else None]
+    if isinstance(value, torch.device) or depth > 8:
+        return None
+    if isinstance(value, Mapping):
+        return {
+            str(key): _plain(item, depth + 1)
+            for key, item in value.items()
+            if key not in NOT_COMPUTED_WITH
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(_plain(item, depth + 1), sort_keys=True) for item in value)
+    name = getattr(value, "__qualname__", None)
+    if name is not None:
+        return f"{getattr(value, '__module__', '')}.{name}"
+    attributes = getattr(value, "__dict__", {})
+    return [type(value).__qualname__, _plain(attributes, depth + 1)]
+
+
+# ---------------------------------------------------------------- weights
+
+
+def _tensors(part: nn.Module) -> dict[str, Any]:
+    """Parameters, buffers, also those that are not saved, and what quantisation saves besides."""
+    named: dict[str, Any] = dict(part.state_dict())
+    named |= dict(part.named_buffers(remove_duplicate=False))
+    named |= dict(part.named_parameters(remove_duplicate=False))
+    return {name: value for name, value in named.items() if not _is_head(name)}
+
+
+def _in_memory(root: nn.Module, name: str, weight: Any) -> Any:
     """The weight, from where accelerate's hooks take it for a forward pass if it is offloaded."""
-    if not weight.is_meta:
+    if not (isinstance(weight, Tensor) and weight.is_meta):
         return weight
     path = name
     while path:
         path = path.rpartition(".")[0]  # a hook may hold the weights of all below it
-        hook: Any = getattr(model.get_submodule(path), "_hf_hook", None)
+        hook: Any = getattr(root.get_submodule(path), "_hf_hook", None)
         for one in getattr(hook, "hooks", [hook]):
             if (weights := getattr(one, "weights_map", None)) is not None:
-                found: Tensor = weights[name[len(path) :].lstrip(".")]
-                return found
+                return weights[name[len(path) :].lstrip(".")]
     return weight
 
 
-def _samples(weight: Tensor) -> Iterator[Tensor]:
-    """Evenly spaced values; of a quantized weight those of every tensor that it is made of."""
-    if hasattr(weight, "device_mesh"):
-        yield _of_whole(weight)
-    elif hasattr(weight, "__tensor_flatten__"):
-        for name in weight.__tensor_flatten__()[0]:
-            yield from _samples(getattr(weight, name))
-    elif not weight.is_meta:
-        yield weight.flatten()[:: _step(weight)][:SAMPLED_VALUES]
+class _Sums:
+    """Sums of named tensors; shards are added up over the processes at the end, all at once."""
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[str, int]] = []
+        self._sharded: list[int] = []
+        self._group: Any = None
+        self._device: torch.device | None = None
+        self._known: dict[int, int] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Take in a tensor, or what a quantised one is made of."""
+        if isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                self.add(f"{name}.{index}", item)
+        elif not isinstance(value, Tensor):
+            self._sums.append((f"{name} {json.dumps(_plain(value), sort_keys=True)}", 0))
+        elif hasattr(value, "device_mesh"):
+            self._add_shard(name, value)
+        elif hasattr(value, "__tensor_flatten__"):
+            inner, context = value.__tensor_flatten__()
+            kind = f"{type(value).__qualname__} {json.dumps(_plain(context), sort_keys=True)}"
+            self._sums.append((f"{name} {kind}", 0))
+            for part in inner:
+                self.add(f"{name}.{part}", getattr(value, part))
+        elif value.is_meta:
+            self._sums.append((f"{name} {value.dtype} {list(value.shape)} not in memory", 0))
+        else:
+            self._sums.append((_title(name, value), self._once(value)))
+
+    def _once(self, value: Tensor) -> int:
+        """The sum of a tensor; of one that is tied to another, the sum that is known already."""
+        if not isinstance(value, nn.Parameter):  # which may be gone by the time of the next one
+            return _bit_sum(value)
+        if id(value) not in self._known:
+            self._known[id(value)] = _bit_sum(value)
+        return self._known[id(value)]
+
+    def _add_shard(self, name: str, value: Any) -> None:
+        """This process's part of a `DTensor`, with the places of its elements in the whole."""
+        from torch.distributed.tensor import distribute_tensor
+
+        mesh, (placement,) = value.device_mesh, value.placements
+        local: Tensor = value.to_local()
+        dim, sum_here = getattr(placement, "dim", None), 0
+        if dim is not None:
+            # The indices along the split dimension are split as the weight is.
+            fused = {"split_factor": f} if (f := getattr(placement, "split_factor", None)) else {}
+            indices = torch.arange(value.shape[dim], device=local.device)
+            how = [type(placement)(0, **fused)]
+            held = distribute_tensor(indices, mesh, how, src_data_rank=None).to_local()
+            sum_here = _bit_sum(local, {dim % value.ndim: held})
+        elif mesh.get_local_rank() == 0:
+            sum_here = _bit_sum(local)
+        self._group, self._device = mesh.get_group(), local.device
+        self._sharded.append(len(self._sums))
+        self._sums.append((_title(name, value), sum_here))
+
+    def lines(self) -> list[str]:
+        """A line for every tensor: its name, type, shape and the sum of the whole of it."""
+        found = [number for _, number in self._sums]
+        if self._sharded:
+            own = torch.tensor([_signed(found[i]) for i in self._sharded], device=self._device)
+            torch.distributed.all_reduce(own, group=self._group)
+            for place, number in zip(self._sharded, own.tolist(), strict=True):
+                found[place] = number % 2**64
+        return [f"{title} {n:016x}" for (title, _), n in zip(self._sums, found, strict=True)]
 
 
-def _step(weight: Tensor) -> int:
-    return max(1, weight.numel() // SAMPLED_VALUES)
+def _title(name: str, value: Tensor) -> str:
+    return f"{name} {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
-def _of_whole(weight: Any) -> Tensor:
-    """The same of a `DTensor`, of which every process holds a part."""
-    from torch.distributed import all_reduce
-    from torch.distributed.tensor import distribute_tensor
+def _signed(number: int) -> int:
+    return number - 2**64 if number >= 2**63 else number
 
-    mesh, (placement,) = weight.device_mesh, weight.placements
-    local: Tensor = weight.to_local()
-    places = torch.arange(0, weight.numel(), _step(weight), device=local.device)[:SAMPLED_VALUES]
-    at = list(torch.unravel_index(places, weight.shape))
-    dim = getattr(placement, "dim", None)
-    if dim is None:
-        is_here = torch.full(places.shape, mesh.get_local_rank() == 0, device=local.device)
-        at = [index[is_here] for index in at]
-    else:
-        # The indices along the split dimension are split as the weight is.
-        fused = {"split_factor": f} if (f := getattr(placement, "split_factor", None)) else {}
-        indices = torch.arange(weight.shape[dim], device=local.device)
-        split = distribute_tensor(indices, mesh, [type(placement)(0, **fused)], src_data_rank=None)
-        held = split.to_local()
-        is_here = torch.isin(at[dim], held)
-        at = [index[is_here] for index in at]
-        at[dim] = torch.searchsorted(held, at[dim])
-    # As bits, of which sums with zeros are exact, the sign of a zero included.
-    bits = torch.zeros(places.shape, dtype=torch.int32, device=local.device)
-    bits[is_here] = local[tuple(at)].float().view(torch.int32)
-    all_reduce(bits, group=mesh.get_group())
-    return bits.view(torch.float32)
+
+def _bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
+    """Sum of the bits of all elements, weighted by their places, modulo 2⁶⁴.
+
+    Args:
+        tensor: any shape and type, or a part of a larger one.
+        held: where it is a part, by dimension the places of its rows in the whole.
+    """
+    bits = _as_integers(tensor.detach())
+    if bits.numel() == 0:
+        return 0
+    by_dim = [_place_weights(dim, size) for dim, size in enumerate(bits.shape)]
+    for dim, places in (held or {}).items():
+        whole = _place_weights(dim, int(places.max()) + 1)
+        by_dim[dim] = whole[places.cpu()]
+    *outer, last = (weights.to(bits.device) for weights in by_dim)
+    rows = torch.ones(1, dtype=torch.int64, device=bits.device)
+    for weights in outer:
+        rows = (rows[:, None] * weights).flatten()
+    bits = bits.reshape(len(rows), -1)
+    chunk = CHUNK.get(bits.device.type, CHUNK_ELSEWHERE)
+    width = min(bits.shape[1], chunk)
+    height = max(1, chunk // width)
+    by_row = torch.empty(len(bits), dtype=torch.int64, device=bits.device)
+    total = 0
+    for columns, weights in zip(torch.split(bits, width, 1), torch.split(last, width), strict=True):
+        for block, sums in zip(
+            torch.split(columns, height), torch.split(by_row, height), strict=True
+        ):
+            torch.sum(block * weights, dim=1, out=sums)
+        total += int((by_row * rows).sum())
+    return total % 2**64
+
+
+def _as_integers(tensor: Tensor) -> Tensor:
+    """The bits of the elements, `[…]` integers; one dimension or more."""
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    if tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
+    tensor = tensor.reshape(1) if tensor.ndim == 0 else tensor
+    return tensor.view(torch.uint8 if tensor.dtype is torch.bool else BITS[tensor.element_size()])
+
+
+@lru_cache(maxsize=64)
+def _place_weights(dim: int, size: int) -> Tensor:
+    """`[size]` odd whole numbers, the same everywhere: splitmix64 (Steele et al. 2014)."""
+    z = torch.arange(size, dtype=torch.int64) + (dim << 40)
+    z = (z + 1) * _signed(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ ((z >> shift) & (2 ** (64 - shift) - 1))) * _signed(factor)
+    return (z ^ ((z >> 31) & (2**33 - 1))) | 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.patches import count_patches
 from neuronxa_task.settings import StateSettings
 
 if TYPE_CHECKING:
@@ -24,15 +25,22 @@ class ModelFacts:
     Attributes:
         dtype: of the parameters; behind a `+` autocast's and the quantization's method, if any.
         batch: batch size as asked for.
-        model: fingerprint of the weights, behind the hub commit they were loaded from, if any.
+        model: the model's fingerprint, preceded by the hub commit it was loaded from, if any.
         settings: names of the settings that matter to this kind of model, beside those that always
             do: `side` of an encoder-decoder model, `expert_values` of a mixture of experts.
+        hooks: number of hooks and exchanged functions of the user's (see `count_patches`).
     """
 
     dtype: str
     batch: str
     model: str
     settings: tuple[str, ...] = ()
+    hooks: int = 0
+
+    @property
+    def may_be_cached(self) -> bool:
+        """Whether the fingerprint covers all that is computed, so that results may be kept."""
+        return self.hooks == 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,7 @@ def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> st
         "dtype": model.dtype,
         "batch": model.batch,
         "model": model.model,
+        **({"hooks": model.hooks} if model.hooks else {}),
     }
     own, *others = software().items()
     return "|".join(f"{key}:{value}" for key, value in (own, *facts.items(), *others))
@@ -101,7 +110,12 @@ def model_facts(lm: HFLM) -> ModelFacts:
         _quantization(lm.model),
     )
     names = [str(kind).removeprefix("torch.") for kind in kinds if kind]
-    return ModelFacts("+".join(names), str(lm.batch_size), model_identity(lm.model))
+    return ModelFacts(
+        "+".join(names),
+        str(lm.batch_size),
+        model_identity(lm.model),
+        hooks=count_patches(lm.model),
+    )
 
 
 def _quantization(model: nn.Module) -> str | None:
@@ -117,6 +131,6 @@ def _quantization(model: nn.Module) -> str | None:
 
 
 def model_identity(model: nn.Module) -> str:
-    """The fingerprint of the weights, behind the hub commit they were loaded from, if any."""
+    """The model's fingerprint, preceded by the hub commit it was loaded from, if any."""
     commit = getattr(getattr(model, "config", None), "_commit_hash", None)
     return f"{commit}+{fingerprint(model)}" if commit else fingerprint(model)

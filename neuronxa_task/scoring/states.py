@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, evaluation, neurons_by_layer, reading
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, evaluation, neurons_by_layer, reading
 from neuronxa_task.scoring.pooling import Pooler
 from neuronxa_task.settings import StateSettings
 
@@ -69,13 +69,12 @@ class SentenceStates:
 
 def encode(
     body: Body,
-    sites: Sequence[Site | Experts],
+    sites: Sequence[DenseNeurons | Experts],
     sentences: Sequence[Sequence[int]],
     *,
     batch_size: int,
     settings: StateSettings,
     pad_id: int = 0,
-    padding_side: str = "right",
     progress: Callable[[int], object] = lambda done: None,
 ) -> SentenceStates:
     """Run each sentence once and pool its neurons and hidden states.
@@ -90,7 +89,6 @@ def encode(
         batch_size: sentences per forward pass.
         settings: which activations are read, and how they are pooled.
         pad_id: any id of the vocabulary; padding is masked.
-        padding_side: `right` or `left`.
         progress: called with the number of sentences done after every batch.
 
     Raises:
@@ -102,11 +100,11 @@ def encode(
             limits = f"has {len(ids)} tokens; expected 1 to {LONGEST_SENTENCE}"
             raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     pooler = Pooler(settings, len(sentences), neurons_by_layer(sites))
-    with evaluation(body), reading(body, sites, pooler):
+    with evaluation(body), reading(body, sites, pooler) as run:
         for rows in batches(sentences, batch_size):
-            batch, mask = pad([sentences[row] for row in rows], pad_id, padding_side)
+            batch, mask = pad([sentences[row] for row in rows], pad_id)
             pooler.start_batch(rows, mask)
-            last = body(batch.to(body.device), mask.to(body.device))
+            last = run(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
             progress(len(rows))
     states = SentenceStates(pooler.nas, pooler.nav, pooler.emb)
@@ -134,15 +132,14 @@ def batches(sentences: Sequence[Sequence[int]], batch_size: int) -> list[list[in
     return found
 
 
-def pad(sentences: Sequence[Sequence[int]], pad_id: int, side: str) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask of a batch, `[batch, tokens]` int64 each."""
+def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask of a batch, padded on the right, `[batch, tokens]` int64."""
     width = max(map(len, sentences))
     ids = torch.full((len(sentences), width), pad_id)
     mask = torch.zeros((len(sentences), width), dtype=torch.long)
     for row, sentence in enumerate(sentences):
-        at = slice(0, len(sentence)) if side == "right" else slice(width - len(sentence), width)
-        ids[row, at] = torch.tensor(sentence)
-        mask[row, at] = 1
+        ids[row, : len(sentence)] = torch.tensor(sentence)
+        mask[row, : len(sentence)] = 1
     return ids, mask
 
 

@@ -1,4 +1,4 @@
-"""Tensor parallelism: each process sees all sentences and a part of the model.
+"""Tensor parallelism and FSDP2: each process sees all sentences and holds a part of the model.
 
 Of the feed-forward neurons it sees its own, or all of them where a layer is not split, and of the
 hidden states everything. Cosines over all neurons follow from sums over the processes, so what
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, Experts, Site, neurons_by_layer
+from neuronxa_task.ffn import Body, DenseNeurons, Experts, neurons_by_layer
 from neuronxa_task.ffn.probe import probe_input, widths
 from neuronxa_task.scoring.data_parallel import Processes
 from neuronxa_task.scoring.similarity import InnerProducts
@@ -27,11 +27,11 @@ SAME = 0.01
 
 
 @dataclass(frozen=True)
-class Shards(Processes):
+class Split(Processes):
     """Processes that a model is split over."""
 
     @classmethod
-    def of(cls, model: nn.Module) -> Shards:
+    def of(cls, model: nn.Module) -> Split:
         """The processes that `model` is split over; its weights know.
 
         Raises:
@@ -47,7 +47,7 @@ class Shards(Processes):
                 if mesh.ndim > 1:
                     raise NeuronXAError(
                         f"the weights of this model are split over {mesh}, in more ways than one; "
-                        "supported is tensor parallelism by itself (tp_plan)"
+                        "supported is one at a time, of tensor parallelism (tp_plan) and FSDP2"
                     )
                 place = mesh.get_local_rank(), mesh.size()
                 return cls(*place, weight.to_local().device, mesh.get_group())
@@ -72,7 +72,7 @@ class Shards(Processes):
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class OwnedColumns:
     """What one process counts.
 
     Attributes:
@@ -96,30 +96,32 @@ def _columns(layer: Tensor, places: Tensor | None) -> Tensor:
     return layer if places is None else layer[:, places.to(layer.device)]
 
 
-def share_of(shards: Shards, body: Body, sites: Sequence[Site | Experts]) -> Share:
+def owned_columns(
+    split: Split, body: Body, sites: Sequence[DenseNeurons | Experts]
+) -> OwnedColumns:
     """What this process counts, from what all of them see of a few tokens.
 
     Raises:
         NeuronXAError: the parts of a layer are not the whole of it.
     """
     neurons = neurons_by_layer(sites)
-    if shards.size == 1:
-        return Share([None] * len(neurons), None)
+    if split.size == 1:
+        return OwnedColumns([None] * len(neurons), None)
     ids = probe_input(body).tolist()
     states = encode(body, sites, ids, batch_size=len(ids), settings=StateSettings())
     of_layer = dict(zip(neurons, states.nav, strict=True))
     places = [slice(site.start, site.start + site.neurons) for site in sites]
     seen = [of_layer[site.layer][:, at].cpu() for site, at in zip(sites, places, strict=True)]
     is_counted = {layer: torch.zeros(width, dtype=torch.bool) for layer, width in neurons.items()}
-    for site, at, *parts in zip(sites, places, *shards.gather(seen), strict=True):
-        is_counted[site.layer][at] = _is_split(body, site, parts) or shards.rank == 0
-    return Share(
+    for site, at, *parts in zip(sites, places, *split.gather(seen), strict=True):
+        is_counted[site.layer][at] = _is_split(body, site, parts) or split.rank == 0
+    return OwnedColumns(
         [None if counted.all() else counted.nonzero()[:, 0] for counted in is_counted.values()],
-        None if shards.rank == 0 else torch.tensor([], dtype=torch.long),
+        None if split.rank == 0 else torch.tensor([], dtype=torch.long),
     )
 
 
-def _is_split(body: Body, site: Site | Experts, parts: Sequence[Tensor]) -> bool:
+def _is_split(body: Body, site: DenseNeurons | Experts, parts: Sequence[Tensor]) -> bool:
     """Whether the processes see different neurons of a site, rather than all of them the same."""
     first, found = parts[0], sum(part.shape[1] for part in parts)
     is_same = all(

@@ -56,7 +56,7 @@ def sentences(count: int) -> list[list[int]]:
 
 def prepared(ids: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
     """The same batches that the scored pass makes."""
-    return [pad([ids[row] for row in rows], 0, "right") for rows in batches(ids, BATCH)]
+    return [pad([ids[row] for row in rows], 0) for rows in batches(ids, BATCH)]
 
 
 def seconds(work: Callable[[], object]) -> float:

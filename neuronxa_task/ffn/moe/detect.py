@@ -87,11 +87,14 @@ def _is_dense(
     A block that is called a mixture is none even so: Doge's holds its experts in embeddings beside
     a dense block.
     """
-    ran = {r.module for r in records.calls if not _is_partial(r.shape)}
+    saw_all = {r.module for r in records.calls if not _is_partial(r.shape)}
+    maps = [module for module in block.modules() if widths(module) is not None]
+    # Those of an adapter that is not in use, inside the map that it adapts, did not run.
+    adapters = {part for outer in maps for part in outer.modules() if part is not outer}
     return (
         not NAMED_SO.search(type(block).__name__)
         and any(module in down_projections for module in block.children())
-        and all(module in ran for module in block.modules() if widths(module) is not None)
+        and all(module in saw_all for module in maps if module not in adapters)
     )
 
 
@@ -107,6 +110,8 @@ def _sign_of_others(
             continue
         holds_known = any(id(inner) in seen for inner in module.modules())
         is_named_so = NAMED_SO.search(type(module).__name__) or name.endswith("experts")
+        if not records.ran(module):
+            continue
         if name and is_named_so and not holds_known:
             return f"{name}: {type(module).__name__}"
         if any(_is_stack(tuple(p.shape), body.hidden_size) for p in _own_weights(module)):

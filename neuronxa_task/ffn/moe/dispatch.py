@@ -58,14 +58,16 @@ def _implementation(body: Body, sites: Sequence[Experts]) -> Iterator[None]:
         ALL_EXPERTS_FUNCTIONS.register(IMPLEMENTATION, _run_registered)
     model: Any = body.model
     before = model.get_experts_implementation()
-    try:
-        _set_implementation(body, sites)
+    with ExitStack() as changes:
+        changes.callback(model.set_experts_implementation, before)
+        _set_implementation(body)
+        for site in sites:
+            if site.mixture.is_registered:
+                changes.enter_context(_own_configuration(body, site))
         yield
-    finally:
-        model.set_experts_implementation(before)
 
 
-def _set_implementation(body: Body, sites: Sequence[Experts]) -> None:
+def _set_implementation(body: Body) -> None:
     model: Any = body.model
     try:
         model.set_experts_implementation(IMPLEMENTATION)
@@ -74,13 +76,26 @@ def _set_implementation(body: Body, sites: Sequence[Experts]) -> None:
         raise NeuronXAError(
             f"{body.family}: transformers does not exchange the experts' computation: {reason}"
         ) from error
-    for site in sites:
-        config: Any = getattr(site.module, "config", None)
-        if site.mixture.is_registered and config._experts_implementation != IMPLEMENTATION:
-            raise NeuronXAError(
-                f"{body.family}: transformers does not exchange the computation of {site.name} "
-                f"({type(site.module).__name__}); supported: {SUPPORTED}"
-            )
+
+
+@contextmanager
+def _own_configuration(body: Body, site: Experts) -> Iterator[None]:
+    """Copies of a module that PEFT keeps (`modules_to_save`) have their own configuration."""
+    config: Any = getattr(site.module, "config", None)
+    before = getattr(config, "_experts_implementation", None)
+    if before is None:
+        raise NeuronXAError(
+            f"{body.family}: transformers does not exchange the computation of {site.name} "
+            f"({type(site.module).__name__}); supported: {SUPPORTED}"
+        )
+    if before == IMPLEMENTATION:
+        yield
+        return
+    config._experts_implementation = IMPLEMENTATION
+    try:
+        yield
+    finally:
+        config._experts_implementation = before
 
 
 @contextmanager

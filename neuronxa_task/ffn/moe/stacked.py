@@ -2,7 +2,7 @@
 
 A neuron of a mixture is a unit of one expert. No hook sees it: the dispatch stacks the experts'
 weights and orders the tokens as it likes. So the mixture's own computation is done here, from its
-own weights, in the order expert by expert. `ffn/read_back.py` compares its result with the model's.
+own weights, in the order expert by expert. `ffn/verify.py` compares its result with the model's.
 """
 
 from __future__ import annotations

@@ -1,0 +1,108 @@
+"""Changes to what a model computes that are the user's code: no fingerprint tells them apart."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from neuronxa_task.ffn.body import running_parts
+from neuronxa_task.ffn.unwrap import unwrapped
+
+LIBRARIES = frozenset(
+    "torch transformers accelerate peft torchao bitsandbytes optimum deepspeed gptqmodel hqq "
+    "kernels".split()
+)
+"""Packages whose hooks place, shard or quantise a model, and leave what it computes as it is."""
+
+
+def count_patches(model: nn.Module) -> int:
+    """How many hooks, exchanged forwards and exchanged functions change what `model` computes.
+
+    Those of the libraries that place, shard, quantise or adapt a model are not counted: what they
+    do is seen in the weights and the configuration.
+
+    Raises:
+        NeuronXAError: no text layers are found in the model.
+    """
+    parts = running_parts(unwrapped(model))
+    modules = {module for part in parts for module in part.modules()}
+    of_modules = sum(1 for module in modules for _ in _patches_of(module))
+    return of_modules + sum(1 for _ in _patches_of_torch())
+
+
+def _patches_of(module: nn.Module) -> Iterator[object]:
+    """The module's own foreign hooks and forwards."""
+    for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+        if _is_foreign(hook):
+            yield hook
+    of_accelerate: Any = getattr(module, "_hf_hook", None)
+    for hook in getattr(of_accelerate, "hooks", [of_accelerate]):
+        if hook is not None and _is_foreign(hook):
+            yield hook
+    kind = type(module)
+    home = next(base for base in kind.__mro__ if "forward" in vars(base))
+    if _is_foreign(vars(home)["forward"], also={_package(home)}):
+        yield home
+    for name, value in vars(module).items():
+        if not (inspect.isroutine(value) or isinstance(value, functools.partial)):
+            continue
+        # A model's code may hold functions of its own, but it exchanges no forward.
+        own = set() if name in {"forward", "_old_forward"} else {_package(kind)}
+        if _is_foreign(value, also=own, besides=vars(home)["forward"]):
+            yield value
+
+
+def _patches_of_torch() -> Iterator[object]:
+    """Hooks on all modules, exchanged functions of torch, and modes that see every call."""
+    from torch.nn.modules import module as torch_module
+
+    for hooks in (torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks):
+        yield from filter(_is_foreign, hooks.values())
+    yield from filter(_is_foreign, filter(inspect.isfunction, vars(torch.nn.functional).values()))
+    modes = getattr(torch.overrides, "_get_current_function_mode_stack", list)
+    yield from filter(_is_foreign, modes())
+
+
+def _is_foreign(
+    value: Any, *, also: Collection[str] = (), besides: Callable[..., Any] | None = None
+) -> bool:
+    """Whether code outside of the libraries takes part in a callable.
+
+    Args:
+        value: function, method, partial application, decorated function, or callable object.
+        also: further packages that are not foreign.
+        besides: a function that is not foreign, with all that it wraps.
+    """
+    known = set() if besides is None else set(map(id, _layers(besides)))
+    return any(
+        id(layer) not in known and _package(layer) not in {*LIBRARIES, "builtins", *also}
+        for layer in _layers(value)
+    )
+
+
+def _layers(value: Any) -> Iterator[Any]:
+    """The functions that run when `value` is called, from the outermost decorator inwards."""
+    while value is not None:
+        if isinstance(value, functools.partial):
+            value = value.func
+        elif inspect.ismethod(value):
+            value = value.__func__
+        else:
+            yield value
+            value = getattr(value, "__wrapped__", None)
+
+
+def _package(value: Any) -> str:
+    """The top-level package that a function, or the class of an object, is written in."""
+    if inspect.isfunction(value):  # `__module__` is a decorator's copy of the decorated
+        name = value.__globals__.get("__name__")
+    elif inspect.isroutine(value) or isinstance(value, type):
+        name = value.__module__
+    else:
+        name = type(value).__module__
+    return (name or "torch").partition(".")[0]
