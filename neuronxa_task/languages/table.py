@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from neuronxa_task.errors import NeuronXAError, one_of
-from neuronxa_task.harness import task_names
 from neuronxa_task.languages.benchmarks import BENCHMARKS, PLACE, patterns_of, place
 from neuronxa_task.languages.codes import FLORES_CODES, language
 
@@ -59,4 +58,6 @@ def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
 
 def harness_tasks() -> list[str]:
     """Names of all tasks of the installed harness."""
+    from neuronxa_task.harness import task_names
+
     return sorted(task_names())
