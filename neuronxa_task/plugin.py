@@ -160,7 +160,7 @@ def scored_model(lm: LM) -> ScoredModel:
     return ScoredModel(
         model=hf.model,
         facts=facts,
-        tokens=TokenCache(hf.tok_encode, hf.max_length),
+        tokens=TokenCache(hf.tok_encode, _max_length_of(hf)),
         decode=hf.tok_decode,
         pad_id=hf.tokenizer.pad_token_id or 0,
         special_ids=frozenset(hf.tokenizer.all_special_ids),
@@ -186,6 +186,16 @@ def _require_readable(lm: LM) -> HFLM:
     raise NeuronXAError(
         f"the backend {type(lm).__name__} {reason}; NeuronXA tasks work with --model hf"
     )
+
+
+def _max_length_of(lm: HFLM) -> int:
+    """Tokens that the model takes: the user's `max_length`, or the rule of the newest harness.
+
+    Harnesses before 0.4.13 do not look at `text_config`.
+    """
+    from neuronxa_task.scoring.max_length import max_length
+
+    return int(lm._max_length or max_length(lm.model.config, lm.tokenizer))
 
 
 def processes_of(lm: HFLM) -> DataParallel:

@@ -13,7 +13,7 @@ import pytest
 from commands import neuronxa
 
 COMMANDS = re.findall(
-    r"^  (\w+) ", neuronxa("--help").output.partition("Commands:")[2], re.MULTILINE
+    r"^  ([\w-]+) ", neuronxa("--help").output.partition("Commands:")[2], re.MULTILINE
 )
 
 

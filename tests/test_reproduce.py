@@ -313,7 +313,9 @@ def test_conclusions_are_of_the_study_s_own_runs(harness: Harness, tmp_path: Pat
     assert harness.concluded == [], "what is there is of other settings"
 
 
-@pytest.mark.parametrize("damage", ["killed before the end", "result file gone", "truncated"])
+@pytest.mark.parametrize(
+    "damage", ["killed before the end", "marker damaged", "result file gone", "truncated"]
+)
 def test_half_a_run_is_run_again(harness: Harness, damage: str, tmp_path: Path) -> None:
     path = write(tmp_path, models=["a"], tasks=["xnli"])
     reproduce.reproduce(path)
@@ -321,6 +323,8 @@ def test_half_a_run_is_run_again(harness: Harness, damage: str, tmp_path: Path) 
     (result,) = folder.glob("results_*.json")
     if damage == "killed before the end":
         (folder / FINISHED).unlink()
+    elif damage == "marker damaged":
+        (folder / FINISHED).write_text("model: [", encoding="utf-8")
     elif damage == "result file gone":
         result.unlink()
     else:

@@ -134,17 +134,24 @@ def _yaml(config: Mapping[str, Any]) -> str:
     return text
 
 
+def _read_yaml(path: Path) -> Any:
+    """What a file holds; `None` where it is not there or is damaged."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
 def _indented(config: Mapping[str, Any]) -> str:
     return "".join(f"    {line}\n" for line in _yaml(config).splitlines()).rstrip("\n")
 
 
 def finished(run: Run, study: Study) -> Path | None:
     """The newest result file of this very run, if it has finished."""
-    import yaml
-
     folder = study.output / RUNS / run.folder
-    marker = folder / FINISHED
-    if not marker.is_file() or yaml.safe_load(marker.read_text(encoding="utf-8")) != run.config:
+    if _read_yaml(folder / FINISHED) != run.config:
         return None
     files = sorted(folder.glob("results_*.json"), reverse=True)
     return next((path for path in files if _is_complete(path)), None)
