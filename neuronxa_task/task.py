@@ -18,6 +18,7 @@ from lm_eval.filters import build_filter_ensemble
 from neuronxa_task import corpus
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.plugin import arguments_of_models
+from neuronxa_task.sampling import ALL
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult
 from neuronxa_task.scoring.signature import DataFacts, signature
@@ -91,7 +92,7 @@ class NeuronXATask(Task):
         )
         try:
             pivot, target = self.corpus.pairs(
-                self.settings.pivot, language, self.settings.num_sentences
+                self.settings.pivot, language, self.settings.count, self.settings.sample
             )
         except NeuronXAError as error:
             raise NeuronXAError(f"{self.config.task}: {error}") from None
@@ -207,13 +208,15 @@ class NeuronXATask(Task):
     def _signature(self, pairs: int) -> str:
         answer = self._answered
         assert answer is not None
+        scores_all = self.settings.count is None and pairs == len(self.documents)
         data = DataFacts(
             self.corpus.name,
             self.corpus.revision,
             self.corpus.split,
             self.settings.pivot,
-            pairs,
+            ALL if scores_all else pairs,
             answer.task.data_hash,
             answer.task.token_hash,
+            self.settings.sample,
         )
         return signature(self.settings, data, answer.task.model)
