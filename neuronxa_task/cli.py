@@ -17,6 +17,7 @@ from neuronxa_task.commands.predict import predict
 from neuronxa_task.commands.rankc import rankc
 from neuronxa_task.commands.report import report
 from neuronxa_task.commands.reproduce import reproduce
+from neuronxa_task.commands.retrieval import retrieval
 from neuronxa_task.commands.tasks import tasks
 from neuronxa_task.errors import NeuronXAError
 
@@ -54,6 +55,7 @@ app.command()(tasks)
 app.command()(correlate)
 app.command()(predict)
 app.command()(leaderboard)
+app.command()(retrieval)
 app.command()(report)
 app.command()(rankc)
 app.command()(reproduce)

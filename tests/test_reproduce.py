@@ -293,10 +293,10 @@ def test_a_study_from_models_to_reports(
     study = {"tasks": [{"tasks": tasks, "limit": 10}], "batch_size": 32, "device": "cpu"}
     harness = OneHarness()
     monkeypatch.setattr(subprocess, "run", harness)
-    with pytest.raises(NeuronXAError, match=r"1 of 6 commands failed.*nowhere"):
+    with pytest.raises(NeuronXAError, match=r"1 of 7 commands failed.*nowhere"):
         reproduce.reproduce(write(tmp_path, models=models, **study))
     assert [name for name, *_ in harness.concluded] == [
-        *("correlate", "predict", "leaderboard", "report")
+        *("correlate", "predict", "leaderboard", "retrieval", "report")
     ]
     made = tmp_path / "study"
     for name in ("correlation.csv", "correlation.md", "prediction.csv", "report.html"):
@@ -325,7 +325,7 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     kept = {path.relative_to(committed) for path in committed.rglob("*") if path.is_file()}
     assert made == {path for path in kept if path.parts[0] != RUNS}
-    for name in ("correlation", "comparison", "prediction", "leaderboard"):
+    for name in ("correlation", "comparison", "prediction", "leaderboard", "retrieval"):
         tables = (pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path, committed))
         pd.testing.assert_frame_equal(*tables, rtol=1e-6)
     assert _page(tmp_path / "report.html") == _page(committed / "report.html")

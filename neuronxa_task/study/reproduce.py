@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from neuronxa_task.analysis.published import PUBLISHED
+from neuronxa_task.analysis.retrieval import retrieval_of
 from neuronxa_task.bmlama53.rankc import SAMPLES
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.results import read_results
@@ -138,7 +139,8 @@ def conclusions(output: Path, files: Sequence[Path]) -> list[list[str]]:
         NeuronXAError: as of `neuronxa_task.results.read_results`.
     """
     runs, there = list(map(str, files)), ["--output", str(output)]
-    found = set(read_results(files).downstream["benchmark"])
+    read = read_results(files)
+    found = set(read.downstream["benchmark"])
     commands = []
     if found:
         commands.append(["correlate", *runs, "--paper", *there])
@@ -146,6 +148,8 @@ def conclusions(output: Path, files: Sequence[Path]) -> list[list[str]]:
     if any(any(path.parent.glob(f"{SAMPLES}*")) for path in files):
         commands.append(["rankc", *runs, *there])
     commands.append(["leaderboard", *runs, *there])
+    if any(retrieval_of(profile) for profile in read.profiles.values()):
+        commands.append(["retrieval", *runs, "--paper", *there])
     commands.append(["report", *runs, "--paper", *there])
     if transfer := sorted(found & TRANSFER):
         options = ["--relative", "--benchmarks", ",".join(transfer), "--paper"]
