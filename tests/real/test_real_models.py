@@ -6,7 +6,7 @@ Every test needs them and none is skipped; `make test` does not collect this fol
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,6 @@ MODELS = (E5, f"{E5}{RANDOM}", SMOLLM2, f"{SMOLLM2}{RANDOM}")
 SCORES = ("nasca", "navca", "mexa")
 PAIRS = 40
 """Enough to tell layers apart, few enough for a sentence at a time in float64."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads() -> Iterator[None]:
-    """These models, unlike those of the other tests, are large enough for two."""
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(1)
 
 
 def arguments(name: str) -> dict[str, str]:
@@ -124,7 +116,7 @@ def test_the_stock_command_equals_the_reference_in_every_layer(
     assert signature_of(results(name), task)["dtype"].startswith("float64")
 
 
-def test_both_sites_of_a_gated_block_equal_the_reference() -> None:
+def test_both_sites_of_the_gated_decoder_equal_the_reference() -> None:
     english, other = tatoeba("fra", 20)
     sites = {"nas_site": "product", "nav_site": "gate"}
     double = model(SMOLLM2, torch.float64)
