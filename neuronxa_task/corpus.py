@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.sampling import FIRST, sampled_rows
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 DATA_SET_SUFFIXES = (*TABLE_SUFFIXES, ".arrow", ".json", ".gz", ".zst")
@@ -54,8 +55,16 @@ class Corpus:
             )
         return self.read(language)
 
-    def pairs(self, pivot: str, target: str, count: int | None) -> tuple[list[str], list[str]]:
-        """The first `count` sentence pairs (all of them for `None`), checked.
+    def pairs(
+        self, pivot: str, target: str, count: int | None, sample: str | int = FIRST
+    ) -> tuple[list[str], list[str]]:
+        """`count` sentence pairs (all of them for `None`), checked.
+
+        Args:
+            pivot: language of the first sentences.
+            target: language of the second.
+            count: how many pairs.
+            sample: `first`, or the seed of a random sample (`sampled_rows`).
 
         Raises:
             NeuronXAError: an unknown language, the pivot as its own target, columns of unequal
@@ -78,19 +87,23 @@ class Corpus:
                 f"{self.name} ({self.split}) has {available} sentence pairs for {pivot}-{target}; "
                 f"{wanted} were asked for (num_sentences)"
             )
+        rows = sampled_rows(available, count, sample)
         return (
-            _checked(self, pivot, columns[pivot][:count]),
-            _checked(self, target, columns[target][:count]),
+            _checked(self, pivot, columns[pivot], rows),
+            _checked(self, target, columns[target], rows),
         )
 
 
-def _checked(corpus: Corpus, language: str, column: Sequence[Any]) -> list[str]:
+def _checked(
+    corpus: Corpus, language: str, column: Sequence[Any], rows: Sequence[int]
+) -> list[str]:
     sentences = []
-    for number, sentence in enumerate(column, start=1):
+    for row in rows:
+        sentence = column[row]
         if not isinstance(sentence, str) or not sentence.strip():
             found = "empty" if isinstance(sentence, str) else f"{sentence!r}, not text"
             raise NeuronXAError(
-                f"{corpus.name} ({corpus.split}): sentence {number} of {language} is {found}; "
+                f"{corpus.name} ({corpus.split}): sentence {row + 1} of {language} is {found}; "
                 "an alignment score needs text on both sides of every pair"
             )
         sentences.append(sentence.strip())

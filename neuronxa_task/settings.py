@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.sampling import ALL, FIRST
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +79,15 @@ class Settings(StateSettings):
 
     Attributes:
         pivot: language every other one is compared with, named as the data names it.
-        num_sentences: parallel sentences, the first ones of the split.
+        num_sentences: parallel sentences that are scored, or `all` of the split.
+        sample: which they are: the `first` ones of the split, or a random sample of this seed.
         split: split of the data set.
         dataset: hub name or local path that replaces the task's own data.
     """
 
     pivot: str = "eng_Latn"
-    num_sentences: int = 100
+    num_sentences: int | Literal["all"] = 100
+    sample: int | Literal["first"] = FIRST
     split: str = "devtest"
     dataset: str | None = None
 
@@ -93,17 +96,28 @@ class Settings(StateSettings):
         for name in ("pivot", "split"):
             if not isinstance(getattr(self, name), str):
                 raise NeuronXAError(f"{name} is {getattr(self, name)!r}; expected a name")
-        if isinstance(self.num_sentences, bool) or not isinstance(self.num_sentences, int):
+        if self.num_sentences != ALL and not _is_whole(self.num_sentences):
             raise NeuronXAError(
-                f"num_sentences is {self.num_sentences!r}; expected a whole number of 2 or more"
+                f"num_sentences is {self.num_sentences!r}; expected a whole number of 2 or more, "
+                "or all"
             )
-        if self.num_sentences < 2:
+        if self.sample != FIRST and not (_is_whole(self.sample) and int(self.sample) >= 0):
+            raise NeuronXAError(
+                f"sample is {self.sample!r}; expected first, or the seed of a random sample: a "
+                "whole number of 0 or more"
+            )
+        if self.count is not None and self.count < 2:
             raise NeuronXAError(
                 f"num_sentences is {self.num_sentences}; at least 2 are needed: a pair is aligned "
                 "when it is closer than every other pair"
             )
         if self.dataset is not None and not isinstance(self.dataset, str):
             raise NeuronXAError(f"dataset is {self.dataset!r}; expected a hub name or a path")
+
+    @property
+    def count(self) -> int | None:
+        """How many pairs are scored; `None` for all."""
+        return None if self.num_sentences == ALL else self.num_sentences
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Settings:
@@ -126,6 +140,10 @@ class Settings(StateSettings):
         if others:
             _log_once(one_of(sorted(map(str, others)), at_most=40))
         return cls(**{key: metadata[key] for key in SETTINGS if key in metadata})
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 SETTINGS: tuple[str, ...] = tuple(field.name for field in fields(Settings))

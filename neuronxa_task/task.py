@@ -20,6 +20,7 @@ from neuronxa_task.plugin import (
     metadata_of_file,
     register,
 )
+from neuronxa_task.sampling import ALL
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult
 from neuronxa_task.scoring.signature import DataFacts, signature
@@ -110,7 +111,7 @@ class NeuronXATask(Task):
         )
         try:
             pivot, target = self.corpus.pairs(
-                self.settings.pivot, language, self.settings.num_sentences
+                self.settings.pivot, language, self.settings.count, self.settings.sample
             )
         except NeuronXAError as error:
             raise NeuronXAError(f"{self.config.task}: {error}") from None
@@ -236,14 +237,16 @@ class NeuronXATask(Task):
     def _signature(self, pairs: int) -> str:
         answer = self._answered
         assert answer is not None
+        scores_all = self.settings.count is None and pairs == len(self.documents)
         data = DataFacts(
             self.corpus.name,
             self.corpus.revision,
             self.corpus.split,
             self.settings.pivot,
-            pairs,
+            ALL if scores_all else pairs,
             answer.task.data_hash,
             answer.task.token_hash,
+            self.settings.sample,
         )
         return signature(self.settings, data, answer.task.model)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 TATOEBA_SOURCE = Path(__file__).resolve().parents[2] / "shared" / "data" / "tatoeba"
+TATOEBA_NAME = "mteb/tatoeba-bitext-mining"
 
 
 def write_card(folder: Path, configurations: Mapping[str, Mapping[str, str]]) -> None:
@@ -31,12 +32,18 @@ def write_flores(root: Path, columns: Mapping[str, Sequence[str]]) -> None:
 
 def write_tatoeba(root: Path, pairs: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> None:
     """`mteb/tatoeba-bitext-mining`: a configuration `xxx-eng` per language, split test."""
-    folder = root / "mteb" / "tatoeba-bitext-mining"
+    folder = root / TATOEBA_NAME
     write_card(folder, {f"{code}-eng": {"test": f"{code}-eng/test-*.parquet"} for code in pairs})
     for code, (sentences, english) in pairs.items():
         path = folder / f"{code}-eng" / "test-00000-of-00001.parquet"
         path.parent.mkdir(parents=True)
         pd.DataFrame({"sentence1": sentences, "sentence2": english}).to_parquet(path)
+
+
+def tatoeba_codes() -> list[str]:
+    """The languages of the real Tatoeba pairs, as the data set names them."""
+    files = TATOEBA_SOURCE.glob("tatoeba.*-eng.*")
+    return sorted(path.suffix[1:] for path in files if path.suffix != ".eng")
 
 
 def read_tatoeba(code: str) -> tuple[list[str], list[str]]:

@@ -396,10 +396,10 @@ def test_a_study_from_models_to_reports(
     study = {"tasks": [{"tasks": tasks, "limit": 10}], "batch_size": 32, "device": "cpu"}
     harness = OneHarness()
     monkeypatch.setattr(reproduce, "run_module", harness)
-    with pytest.raises(NeuronXAError, match=r"1 of 6 steps failed"):
+    with pytest.raises(NeuronXAError, match=r"1 of 7 steps failed"):
         reproduce.reproduce(write(tmp_path, models=models, **study))
     assert [name for name, *_ in harness.concluded] == [
-        *("correlate", "predict", "leaderboard", "report")
+        *("correlate", "predict", "leaderboard", "retrieval", "report")
     ]
     made = tmp_path / "study"
     for name in ("correlation.csv", "correlation.md", "prediction.csv", "report.html"):
@@ -430,10 +430,30 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     kept = {path.relative_to(committed) for path in committed.rglob("*") if path.is_file()}
     assert made == {path for path in kept if path.parts[0] != RUNS}
-    for name in ("correlation", "comparison", "prediction", "leaderboard"):
+    for name in ("correlation", "comparison", "prediction", "leaderboard", "retrieval"):
         now, before = (pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path, committed))
         pd.testing.assert_frame_equal(now, before, rtol=1e-6)
     assert _page(tmp_path / "report.html") == _page(committed / "report.html")
+
+
+def test_the_real_models_tables_follow_from_their_runs(tmp_path: Path) -> None:
+    """Tables only: the page and its pictures are drawn by the same code as the demo's."""
+    for study in ("real", "real_sites"):
+        files = sorted((RESULTS / study / RUNS).rglob("results_*.json"))
+        commands, _ = reproduce.conclusions(tmp_path / study, files)
+        for name, *arguments in commands:
+            if name == "report":
+                continue
+            assert neuronxa(name, *arguments).code == 0
+            now, before = (
+                pd.read_csv(folder / study / f"{name}.csv") for folder in (tmp_path, RESULTS)
+            )
+            pd.testing.assert_frame_equal(now, before, rtol=1e-6)
+
+
+def test_results_in_the_repository_hold_no_sentences() -> None:
+    """Tatoeba's text is not ours: no logged samples, which would quote it."""
+    assert not list(RESULTS.rglob("samples_*"))
 
 
 def _page(path: Path) -> str:

@@ -40,7 +40,10 @@ def test_somebody_else_s_keys_are_passed_over() -> None:
         ({"num_sentences": -4}, "num_sentences is -4; at least 2"),
         ({"num_sentences": 2.5}, "num_sentences is 2.5; expected a whole number"),
         ({"num_sentences": True}, "num_sentences is True; expected a whole number"),
-        ({"num_sentences": "all"}, "num_sentences is 'all'; expected a whole number"),
+        ({"num_sentences": "every"}, "num_sentences is 'every'; expected a whole number .*or all"),
+        ({"sample": "last"}, "sample is 'last'; expected first, or the seed"),
+        ({"sample": -1}, "sample is -1; expected first, or the seed"),
+        ({"sample": True}, "sample is True; expected first, or the seed"),
         ({"pivot": 1}, "pivot is 1; expected a name"),
         ({"dataset": 1}, "dataset is 1; expected a hub name or a path"),
     ],
@@ -70,6 +73,20 @@ def test_signature_names_all_facts() -> None:
         "transformers",
         "lm_eval",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "sample", "expected"),
+    [
+        (100, "first", "|n:100|pivot:"),
+        (100, 7, "|n:100|sample:7|pivot:"),
+        (100, 0, "|n:100|sample:0|pivot:"),
+        ("all", 7, "|n:all|pivot:"),  # every sample of all pairs is all pairs
+    ],
+)
+def test_signature_names_the_sample(pairs: int | str, sample: int | str, expected: str) -> None:
+    data = DataFacts("d", "local", "test", "eng", pairs, "0a1b2c3d", "5e6f7a8b", sample)
+    assert expected in signature(Settings(), data, ModelFacts("float32", "1", "9f8e7d6c"))
 
 
 def test_model_identity_follows_the_weights() -> None:

@@ -1,4 +1,4 @@
-"""Correlations that the NeuronXA paper reports (Huang et al., ACL 2025, arXiv 2507.14900)."""
+"""Figures that the NeuronXA paper reports (Huang et al., ACL 2025, arXiv 2507.14900)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ BEST_SINGLE: Mapping[str, float] = {
     "xnli": 0.9639,
 }
 """The highest correlation that the paper reports for a single model, on FLORES."""
+
+PUBLISHED_RETRIEVAL: Mapping[tuple[str, str], Mapping[str, float]] = {
+    ("FLORES-200", "head"): {"nas": 0.8707, "emb": 0.8378},
+    ("FLORES-200", "tail"): {"nas": 0.4220, "emb": 0.4095},
+    ("Tatoeba", "head"): {"nas": 0.5778, "emb": 0.1686},
+    ("Tatoeba", "tail"): {"nas": 0.3247, "emb": 0.1012},
+}
+"""Retrieval by neuron states and by hidden states, by corpus and group of languages."""
 
 
 def published_correlation(

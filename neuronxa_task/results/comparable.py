@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.results.files import ResultFile, printable
+from neuronxa_task.sampling import FIRST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,11 @@ def weights_of(facts: Mapping[str, str]) -> str:
     ('2ac1024b', '2ac1024b')
     """
     return facts.get("model", "").rpartition("+")[2]
+
+
+def _with_defaults(facts: dict[str, str]) -> dict[str, str]:
+    """With the setting that NeuronXA's signatures name only where it is not the default."""
+    return {"sample": FIRST} | facts if "pivot" in facts else facts
 
 
 def benchmark_signature(file: ResultFile, task: str) -> str:
@@ -110,7 +116,7 @@ def differences(table: pd.DataFrame) -> list[str]:
     for model, benchmark, language, signature in dict.fromkeys(
         table[["model", "benchmark", "language", "signature"]].itertuples(index=False, name=None)
     ):
-        for fact, value in facts_of(signature).items():
+        for fact, value in _with_defaults(facts_of(signature)).items():
             what = f"{language} of {model}"
             if fact in OF_A_MODEL:
                 where, what = model, f"{benchmark} in {language}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.patches import count_patches
 from neuronxa_task.settings import StateSettings
@@ -52,19 +53,22 @@ class DataFacts:
         revision: its commit, or `local`.
         split: its split.
         pivot: pivot language.
-        pairs: sentence pairs that were scored.
+        pairs: sentence pairs that were scored; `all` where those are all that the data has, so that
+            languages of unequal numbers have one setting.
         data_hash: eight hex digits of those pairs.
         token_hash: eight hex digits of their token ids: the tokenizer, its special tokens, and
             where long sentences were cut.
+        sample: `first`, or the seed of a random sample.
     """
 
     name: str
     revision: str
     split: str
     pivot: str
-    pairs: int
+    pairs: int | str
     data_hash: str
     token_hash: str
+    sample: int | str = FIRST
 
 
 def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
@@ -78,6 +82,8 @@ def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> st
         "data": f"{data.name}@{data.revision}",
         "split": data.split,
         "n": data.pairs,
+        # Only where it is a choice, so that signatures of earlier versions stay comparable.
+        **({} if data.sample == FIRST or data.pairs == ALL else {"sample": data.sample}),
         "pivot": data.pivot,
         **activation,
         "pool": settings.pooling,

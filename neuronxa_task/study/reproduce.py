@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.published import PUBLISHED
+from neuronxa_task.analysis.retrieval import retrieval_of
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.harness import run_module, task_names
 from neuronxa_task.study.config import Run, Study, read_study
@@ -203,6 +204,8 @@ def conclusions(output: Path, files: Sequence[Path]) -> tuple[list[list[str]], l
         skipped.append("leaderboard and report, which need alignment; these runs have none")
         return commands, skipped
     commands.append(["leaderboard", *runs, *there])
+    if any(retrieval_of(profile) for profile in results.profiles.values()):
+        commands.append(["retrieval", *runs, "--paper", *there])
     commands.append(["report", *runs, "--paper", *there])
     relative = {name for names, figures in PUBLISHED.items() if figures.relative for name in names}
     transfer = sorted(name for name in relative if shared.get(name, 0) >= MIN_LANGUAGES)

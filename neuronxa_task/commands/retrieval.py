@@ -1,0 +1,49 @@
+"""`neuronxa retrieval`."""
+
+from __future__ import annotations
+
+import typer
+
+from neuronxa_task.commands import options
+
+
+def retrieval(
+    results: options.ResultPaths,
+    alignment: options.Alignment = None,
+    paper: options.Paper = False,
+    pattern: options.Patterns = None,
+    allow_mixed_signatures: options.AllowMixed = False,
+    output: options.Output = None,
+) -> None:
+    """How often a sentence's translation is its nearest neighbour: states beside hidden states.
+
+    For each model, over languages with much data (head, classes 3 to 5 of Joshi et al. 2020) and
+    with little (tail, classes 0 to 2). Both directions count alike; means over layers, and each
+    language's best layer.
+
+    Example: neuronxa retrieval demo_results/ --paper
+    """
+    from neuronxa_task.analysis.retrieval import published_lines, retrieval_table, shown
+    from neuronxa_task.results import read_results
+    from neuronxa_task.tables import text, write
+
+    read = read_results(results, patterns=pattern or ())
+    found = retrieval_table(
+        read,
+        options.choice_of(
+            *("nasca,navca,mexa", alignment, None, "acc"),
+            relative=False,
+            include_pivot=False,
+            allow_mixed=allow_mixed_signatures,
+        ),
+    )
+    typer.echo(text(shown(found.table)))
+    notes = [*read.notes, *found.notes, *(published_lines() if paper else ())]
+    options.echo_notes(notes)
+    if output is not None:
+        paths = write(
+            *(output, "retrieval", found.table, shown(found.table)),
+            caption="Sentences whose translation is nearest",
+            notes=notes,
+        )
+        options.echo_files(paths)
