@@ -37,14 +37,15 @@ def write_report(
         NeuronXAError: the choice names nothing in the results, settings differ and the choice does
             not allow it, or the folder cannot be written.
     """
-    from neuronxa_task.analysis.correlate import correlations
+    from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.report.content import Content
     from neuronxa_task.report.page import render
     from neuronxa_task.report.pictures import write_pictures
 
     content = Content(results, choice)
-    found = correlations(results, choice, paper=paper) if content.pairings else None
+    joins = content.pairings
+    found = correlation_table(joins, choice, paper=paper) if joins else None
     notes = content.notes if found is None else (*content.notes, *found.notes)
     notes = tuple(dict.fromkeys(notes))
     text = render(content, found, title, notes)
