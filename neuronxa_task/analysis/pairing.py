@@ -119,6 +119,7 @@ def join_accuracy(selected: SelectedRows, choice: Choice) -> tuple[list[Accuracy
     notes: list[str] = []
     for join in _joins(selected, choice):
         what = f"{join.alignment} and {join.benchmark} of {join.model}"
+        below = _below_chance(join)
         try:
             join = _transformed(join, selected.accuracy, choice)
         except NeuronXAError as reason:
@@ -128,7 +129,7 @@ def join_accuracy(selected: SelectedRows, choice: Choice) -> tuple[list[Accuracy
             count = len(join.table)
             notes.append(f"not correlated, as only {count} languages have both: {what}")
             continue
-        notes += _below_chance(join)
+        notes += below
         joins.append(join)
     if joins:
         measured = selected.accuracy.dropna(subset="value")

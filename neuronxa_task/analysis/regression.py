@@ -14,10 +14,10 @@ from scipy.special import expit, logit
 
 from neuronxa_task.analysis.points import Floats, Points, UndefinedCorrelation, is_constant
 
-ITERATIONS = 60
+ITERATIONS = 100
 STEEPEST = 30.0
 """Bound of both parameters, in standard deviations of alignment: σ(30) is 1 but for rounding."""
-CLOSE = 1e-10
+CLOSE = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
