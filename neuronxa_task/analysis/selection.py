@@ -153,10 +153,13 @@ def _accuracy_of(results: Results, choice: Choice) -> tuple[pd.DataFrame, list[s
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of a message: the known name that is closest, if one is close.
 
+    Letters that changed places are the likeliest slip.
+
     >>> did_you_mean("nacsa", ["nasca", "navca"])
     "; did you mean 'nasca'?"
     """
-    close = get_close_matches(name.lower(), known, n=1)
+    close = get_close_matches(name.lower(), known)
+    close.sort(key=lambda known: sorted(known) != sorted(name.lower()))
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -15,7 +15,7 @@ from neuronxa_task.analysis.bootstrap import (
     Bootstrap,
     Resampler,
 )
-from neuronxa_task.analysis.permutation import mean_p, rank_p
+from neuronxa_task.analysis.permutation import FEW, mean_p, rank_p
 from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCorrelation, pooled
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages.families import family
@@ -41,8 +41,8 @@ class Correlation:
         bootstrap: of resampled languages; `None` where there are too few.
         undefined_resamples: resamples left out because all their values are the same.
         p_languages: two-sided p over languages; of a mean, by permutation.
-        interval: the interval over languages to be quoted: `bootstrap` where there is one, else
-            Fisher's; `None` below 5 languages.
+        interval: the interval over languages to be quoted, which holds both Fisher's and the
+            bootstrap's where there are both; `None` below 5 languages.
         leave_one_out: range of r where one language is left out; `None` where one is undefined.
         families: how many families the languages are of.
         of_families: interval of resampled families; Pearson's only, `None` below 10 families.
@@ -100,8 +100,8 @@ def mean_correlation(
     p and the Fisher interval are those of a t-test over the groups' z (models, say): they speak
     about further models, and take the languages as given. `p_languages`, by permutation, and
     `interval` speak about further languages, and take the models as given: all of a language's
-    values are drawn together. Below 15 languages the interval is Fisher's with the error of a
-    single model, which is that of the mean if the models agree entirely, and else too wide.
+    values are drawn together. Below 30 languages the interval holds Fisher's with the error of a
+    single model, too, which is that of the mean if the models agree entirely, and else too wide.
 
     Where one of the correlations is exactly 1, its z is infinite: then r itself is averaged.
 
@@ -139,7 +139,7 @@ def mean_correlation(
         undefined_resamples=0,
         p_languages=p_languages,
     )
-    return _over_languages(found, drawn, single)
+    return _over_languages(found, drawn, single if found.n < FEW or not drawn.bootstrap else None)
 
 
 def pooled_correlation(
@@ -186,11 +186,19 @@ def _over_languages(found: Correlation, drawn: _Resampled, fisher: Interval | No
         found,
         bootstrap=drawn.bootstrap,
         undefined_resamples=drawn.undefined,
-        interval=drawn.bootstrap or fisher,
+        interval=_hull(fisher, drawn.bootstrap),
         leave_one_out=drawn.leave_one_out,
         families=drawn.families,
         of_families=drawn.of_families,
     )
+
+
+def _hull(*intervals: Interval | None) -> Interval | None:
+    """The shortest interval that holds all of those that there are."""
+    known = [interval for interval in intervals if interval is not None]
+    if not known:
+        return None
+    return Interval(min(each.low for each in known), max(each.high for each in known))
 
 
 @dataclass(frozen=True)

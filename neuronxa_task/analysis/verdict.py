@@ -33,16 +33,12 @@ def verdict(r: float, p: float | None, *intervals: Interval | None) -> str:
 
 
 def sentences(row: Mapping[str, Any]) -> list[str]:
-    """What a row of the table of correlations shows, in one to three sentences.
+    """What a row of the table of correlations shows, in up to four sentences.
 
     Args:
-        row: of one method and score, with an `r`.
+        row: of one method and score, with an `r`, of one model or a mean over models.
     """
-    score, benchmark = str(row["score"]).upper(), row["benchmark"]
-    n, figures = int(row["n"]), _figures(row)
-    if len(benchmarks := str(benchmark).split(", ")) > 1:
-        benchmark = f"the mean over {len(benchmarks)} benchmarks"
-    accuracy = f"accuracy ({benchmark})"
+    n, score, accuracy = int(row["n"]), str(row["score"]).upper(), _accuracy(row)
     told = []
     share = row["share_above_chance"]
     at_chance = share is not None and share == share and share <= MOSTLY
@@ -51,24 +47,38 @@ def sentences(row: Mapping[str, Any]) -> list[str]:
     if row["verdict"] == CANNOT_TELL:
         few = f"; at least {MIN_INTERVAL} are needed" if n < MIN_INTERVAL else ""
         told.append(
-            f"These {n} languages cannot tell whether {accuracy} goes with {score}{few}: {figures}."
+            f"These {n} languages cannot tell whether {accuracy} goes with {score}{few}: "
+            f"{_figures(row)}."
         )
         return told
     order = "higher" if row["verdict"] == POSITIVE else "lower"
-    models = ""
+    told.append(
+        f"Over {n} languages, {accuracy} is {order} where {score} is higher: {_figures(row)}."
+    )
     if row["models"] > 1:
         count = int(row["models_agreeing"])
-        models = f" The same holds in {count} of {int(row['models'])} models alone."
-    told.append(
-        f"Over {n} languages, {accuracy} is {order} where {score} is higher: {figures}.{models}"
-    )
+        told.append(f"The same holds in {count} of {int(row['models'])} models alone.")
     if not at_chance and (above := _above_chance(row)):
         told.append(above)
     return told
 
 
+def _accuracy(row: Mapping[str, Any]) -> str:
+    benchmarks = str(row["benchmark"]).split(", ")
+    if len(benchmarks) > 1:
+        return f"accuracy (mean over {len(benchmarks)} benchmarks)"
+    return f"accuracy ({benchmarks[0]})"
+
+
+def _is_mean(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a mean of correlations, over models or over benchmarks."""
+    return bool(row["models"] > 1 or ", " in str(row["benchmark"]))
+
+
 def _figures(row: Mapping[str, Any]) -> str:
-    what = "r" if row["models"] <= 1 else f"mean r of {int(row['models'])} models"
+    what = "mean r" if _is_mean(row) else "r"
+    if row["models"] > 1:
+        what += f" of {int(row['models'])} models"
     parts = [f"{what} = {number(row['r'], 2)}"]
     if number(row["low"]):
         parts.append(f"95 % interval {number(row['low'], 2)} to {number(row['high'], 2)}")
@@ -80,7 +90,7 @@ def _figures(row: Mapping[str, Any]) -> str:
 
 
 def _at_chance(row: Mapping[str, Any]) -> str:
-    if row["models"] > 1:
+    if _is_mean(row):
         where = f"{100 * (1 - row['share_above_chance']):.0f} % of the accuracies are"
     else:
         n, above = int(row["n"]), int(row["n_above_chance"])
@@ -94,10 +104,10 @@ def _above_chance(row: Mapping[str, Any]) -> str:
     r = number(row["r_above_chance"], 2)
     if not r or row["share_above_chance"] == 1:
         return ""
-    if row["models"] > 1:
-        return f"Over each model's languages above chance, mean r = {r}."
+    if _is_mean(row):
+        return f"Over the languages above chance alone, mean r = {r}."
     ends = ""
     if number(row["above_chance_low"]):
         low, high = number(row["above_chance_low"], 2), number(row["above_chance_high"], 2)
         ends = f" ({low} to {high})"
-    return f"Over the {int(row['n_above_chance'])} languages above chance, r = {r}{ends}."
+    return f"Over the {int(row['n_above_chance'])} languages above chance alone, r = {r}{ends}."

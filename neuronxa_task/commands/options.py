@@ -77,6 +77,57 @@ ChanceCorrected = Annotated[
     ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
+Chance = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--chance",
+        metavar="BENCHMARK=LEVEL",
+        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
+        "harness's benchmarks are known. May be given several times.",
+    ),
+]
+ChanceCorrected = Annotated[
+    bool,
+    typer.Option(
+        "--chance-corrected",
+        help="Take accuracy above chance, as a share of what is left above chance.",
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
+Chance = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--chance",
+        metavar="BENCHMARK=LEVEL",
+        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
+        "harness's benchmarks are known. May be given several times.",
+    ),
+]
+ChanceCorrected = Annotated[
+    bool,
+    typer.Option(
+        "--chance-corrected",
+        help="Take accuracy above chance, as a share of what is left above chance.",
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
+Chance = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--chance",
+        metavar="BENCHMARK=LEVEL",
+        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
+        "harness's benchmarks are known. May be given several times.",
+    ),
+]
+ChanceCorrected = Annotated[
+    bool,
+    typer.Option(
+        "--chance-corrected",
+        help="Take accuracy above chance, as a share of what is left above chance.",
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
 Paper = Annotated[
     bool, typer.Option("--paper", help="Set the figures that the paper reports beside.")
 ]

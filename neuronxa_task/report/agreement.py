@@ -124,7 +124,7 @@ def summary(content: Content, found: Correlations, names: dict[str, str]) -> lis
 def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
     for row in rows[rows["score"] == score].to_dict("records"):
         r, low, high = (_given(row[name]) for name in ("r", "low", "high"))
-        told = [] if r is None else sentences(row)
+        told = [] if r is None or row["kind"] == POOLED else sentences(row)
         return Estimate(r, low, high, row["note"], row["verdict"], told, row)
     return None
 
