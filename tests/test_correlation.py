@@ -27,7 +27,7 @@ from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
 from neuronxa_task.analysis.dependent import compare, steiger
 from neuronxa_task.analysis.pairing import pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.analysis.statistics import (
     METHODS,
     coefficient,
@@ -50,7 +50,7 @@ def few() -> Resampler:
     return Resampler(FEW)
 
 
-def correlations(results: Results, choice: Choice, **options: Any) -> Correlations:
+def correlations(results: Results, choice: Selection, **options: Any) -> Correlations:
     """The whole way from results, as the command goes it."""
     joins, notes = pair(results, choice)
     found = correlation_table(joins, choice, **options)
@@ -408,7 +408,7 @@ def read(*runs: MadeRun, folder: Path, **options: Any) -> Results:
 
 def test_pairs_are_by_language_without_the_pivot(tmp_path: Path) -> None:
     run = full_run().aligned("jpn_Jpan", 0.6).task("belebele_tha_Thai", {"acc": 0.4})
-    (pairing,), notes = pair(read(run, folder=tmp_path), Choice())
+    (pairing,), notes = pair(read(run, folder=tmp_path), Selection())
     assert list(pairing.table.index) == sorted(LANGUAGES)
     assert pairing.table.loc["zho_Hans"].to_dict() == pytest.approx(
         {"nasca": 0.7, "navca": navca("zho_Hans", 0.7), "mexa": 0.49, "accuracy": 0.75}
@@ -419,7 +419,7 @@ def test_pairs_are_by_language_without_the_pivot(tmp_path: Path) -> None:
 
 
 def test_the_pivot_can_be_included(tmp_path: Path) -> None:
-    (pairing,), _ = pair(read(full_run(), folder=tmp_path), Choice(include_pivot=True))
+    (pairing,), _ = pair(read(full_run(), folder=tmp_path), Selection(include_pivot=True))
     assert pairing.table.loc["eng_Latn"].to_dict() == {
         **dict.fromkeys(("nasca", "navca", "mexa"), 1.0),
         "accuracy": 0.9,
@@ -429,7 +429,7 @@ def test_the_pivot_can_be_included(tmp_path: Path) -> None:
 
 
 def test_relative_accuracy_is_above_chance_of_the_pivots(tmp_path: Path) -> None:
-    (pairing,), _ = pair(read(full_run(), folder=tmp_path), Choice(relative=True))
+    (pairing,), _ = pair(read(full_run(), folder=tmp_path), Selection(relative=True))
     expected = (np.array(ACCURACY) - 0.25) / (0.9 - 0.25)
     assert pairing.table["accuracy"].to_dict() == pytest.approx(
         dict(zip(LANGUAGES, expected, strict=True))
@@ -440,19 +440,19 @@ def test_relative_accuracy_is_above_chance_of_the_pivots(tmp_path: Path) -> None
 
 def test_without_a_chance_level_relative_accuracy_is_a_quotient(tmp_path: Path) -> None:
     run = full_run(benchmark="bmlama53")
-    (pairing,), _ = pair(read(run, folder=tmp_path), Choice(relative=True))
+    (pairing,), _ = pair(read(run, folder=tmp_path), Selection(relative=True))
     assert pairing.table.loc["hin_Deva", "accuracy"] == pytest.approx(0.3 / 0.9)
 
 
 def test_accuracy_is_corrected_for_chance(tmp_path: Path) -> None:
     run = full_run(accuracy=[0.85, 0.2, 0.25, 0.266, 0.267, 1.0])
     results = read(run, folder=tmp_path)
-    (pairing,), _ = pair(results, Choice(chance_corrected=True))
+    (pairing,), _ = pair(results, Selection(chance_corrected=True))
     assert pairing.table.loc["fra_Latn", "accuracy"] == pytest.approx(0.6 / 0.75)
     above = pairing.table["above_chance"]
     # A standard error of 0.01, one-sided: from 0.25 + 0.016449 on.
     assert set(above.index[above]) == {"fra_Latn", "arb_Arab", "hin_Deva"}
-    (pairing,), _ = pair(results, Choice(chance={"belebele": 0.1}))
+    (pairing,), _ = pair(results, Selection(chance={"belebele": 0.1}))
     assert pairing.table["above_chance"].all()
     assert pairing.bounds.chance == 0.1
 
@@ -470,35 +470,39 @@ def aligned(**scores: float) -> MadeRun:
     [
         (
             full_run(pivot_accuracy=None),
-            Choice(relative=True),
+            Selection(relative=True),
             r"belebele of org/model left out: no accuracy in the pivot eng_Latn.*arb_Arab, deu_",
         ),
         (
             full_run(pivot_accuracy=0.0),
-            Choice(relative=True),
+            Selection(relative=True),
             "accuracy 0 in the pivot eng_Latn is not above",
         ),
-        (full_run(), Choice(benchmarks=["xnli"]), "no results of 'xnli'; found: belebele"),
-        (full_run(), Choice(alignment=["x"]), "no results of 'x'; found: neuronxa_flores"),
-        (full_run(), Choice(scores=["bleu"]), "scores are 'bleu'; expected some of: nasca"),
-        (full_run(), Choice(scores=[]), "scores are none; expected some of: nasca"),
-        (aligned(fra_Latn=0.5), Choice(), "the results hold alignment only"),
-        (MadeRun().task("xnli_fr", {"acc": 0.5}), Choice(), "lm_eval --tasks neuronxa_flores_core"),
+        (full_run(), Selection(benchmarks=["xnli"]), "no results of 'xnli'; found: belebele"),
+        (full_run(), Selection(alignment=["x"]), "no results of 'x'; found: neuronxa_flores"),
+        (full_run(), Selection(scores=["bleu"]), "scores are 'bleu'; expected some of: nasca"),
+        (full_run(), Selection(scores=[]), "scores are none; expected some of: nasca"),
+        (aligned(fra_Latn=0.5), Selection(), "the results hold alignment only"),
+        (
+            MadeRun().task("xnli_fr", {"acc": 0.5}),
+            Selection(),
+            "lm_eval --tasks neuronxa_flores_core",
+        ),
         (
             aligned(fra_Latn=0.5, deu_Latn=0.4).task("xnli_fr", {"acc": 0.5}),
-            Choice(),
+            Selection(),
             r"in 3 languages other than the pivot; found alignment: neuronxa_flores of org/model "
             r"in deu_Latn, fra_Latn; accuracy: xnli of org/model in fra_Latn",
         ),
         (
             full_run().aligned("jpn_Jpan", 0.5, facts={"pool": "mean"}),
-            Choice(),
+            Selection(),
             "different settings do not compare",
         ),
     ],
 )
 def test_what_cannot_be_paired_is_a_clear_error(
-    tmp_path: Path, run: MadeRun, choice: Choice, message: str
+    tmp_path: Path, run: MadeRun, choice: Selection, message: str
 ) -> None:
     with pytest.raises(NeuronXAError, match=message):
         pair(read(run, folder=tmp_path), choice)
@@ -510,7 +514,7 @@ def test_models_with_one_side_and_short_benchmarks_are_noted(tmp_path: Path) -> 
         MadeRun("aligned").aligned("fra_Latn", 0.5),
         MadeRun("measured").task("belebele_fra_Latn", {"acc": 0.5}),
     )
-    pairings, notes = pair(read(*runs, folder=tmp_path), Choice())
+    pairings, notes = pair(read(*runs, folder=tmp_path), Selection())
     assert [pairing.benchmark for pairing in pairings] == ["belebele"]
     assert notes == [
         "not correlated, as only 1 languages have both: neuronxa_flores and xnli of org/model",
@@ -523,13 +527,13 @@ def test_another_metric_is_taken_where_the_wanted_one_is_missing(tmp_path: Path)
     run = full_run()
     for language in LANGUAGES:
         run.task(f"mmlu_prox_{language}", {"exact_match,custom-extract": 0.1, "f1": 0.2})
-    pairings, notes = pair(read(run, folder=tmp_path), Choice())
+    pairings, notes = pair(read(run, folder=tmp_path), Selection())
     assert {each.benchmark: each.metric for each in pairings} == {
         "belebele": "acc",
         "mmlu_prox": "exact_match,custom-extract",
     }
     assert notes == ["mmlu_prox has no acc; exact_match,custom-extract is taken"]
-    pairings, _ = pair(read_results([tmp_path]), Choice(metric="f1", benchmarks=["mmlu_prox"]))
+    pairings, _ = pair(read_results([tmp_path]), Selection(metric="f1", benchmarks=["mmlu_prox"]))
     assert pairings[0].metric == "f1"
 
 
@@ -537,7 +541,7 @@ def test_a_benchmark_without_the_pivot_hides_no_other(tmp_path: Path) -> None:
     run = full_run()
     for language, accuracy in zip(LANGUAGES, ACCURACY, strict=True):
         run.task(f"arc_{language}", {"acc": accuracy})
-    (pairing,), (note,) = pair(read(run, folder=tmp_path), Choice(relative=True))
+    (pairing,), (note,) = pair(read(run, folder=tmp_path), Selection(relative=True))
     assert pairing.benchmark == "belebele"
     assert note.startswith(
         "neuronxa_flores and arc of org/model left out: no accuracy in the pivot eng_Latn"
@@ -549,7 +553,9 @@ def test_a_benchmark_without_the_pivot_hides_no_other(tmp_path: Path) -> None:
 
 def test_a_language_without_one_score_counts_for_the_others(tmp_path: Path) -> None:
     run = full_run().without("neuronxa_flores_fra_Latn", "navca")
-    found = correlations(read(run, folder=tmp_path), Choice(), methods=["pearson"], bootstrap=FEW)
+    found = correlations(
+        read(run, folder=tmp_path), Selection(), methods=["pearson"], bootstrap=FEW
+    )
     rows = found.table.set_index("score")
     assert rows["n"].to_dict() == {"nasca": 6, "navca": 5, "mexa": 6}
     assert rows.loc["nasca", "r"] == pytest.approx(stats.pearsonr(NASCA, ACCURACY).statistic)
@@ -573,7 +579,9 @@ def test_a_model_without_a_score_hides_it_for_no_other(tmp_path: Path) -> None:
     for language in LANGUAGES:
         lacking.without(f"neuronxa_flores_{language}", "nasca")
     runs = lacking, full_run("b"), full_run("c", accuracy=ACCURACY[::-1])
-    found = correlations(read(*runs, folder=tmp_path), Choice(), methods=["pearson"], bootstrap=FEW)
+    found = correlations(
+        read(*runs, folder=tmp_path), Selection(), methods=["pearson"], bootstrap=FEW
+    )
     nasca = rows_of(found, score="nasca").set_index(["kind", "model"])
     assert nasca.loc[(PER_MODEL, "a"), "note"] == "not defined: a has no nasca"
     assert nasca.loc[PER_MODEL, "r"].notna().to_dict() == {"a": False, "b": True, "c": True}
@@ -585,7 +593,10 @@ def test_a_model_without_a_score_hides_it_for_no_other(tmp_path: Path) -> None:
     assert found.notes[0].startswith("neuronxa_flores of a has no nasca in 6 of 6 languages")
     # Of two models only one is left: no mean over models.
     two = correlations(
-        read_results([tmp_path / "0", tmp_path / "1"]), Choice(), methods=["pearson"], bootstrap=FEW
+        read_results([tmp_path / "0", tmp_path / "1"]),
+        Selection(),
+        methods=["pearson"],
+        bootstrap=FEW,
     )
     (mean,) = rows_of(two, score="nasca", kind=MEAN).to_dict("records")
     assert mean["note"] == "not defined: a has no nasca"
@@ -597,7 +608,7 @@ def test_languages_without_the_metric_are_counted(tmp_path: Path) -> None:
     run.content["results"]["belebele_fra_Latn"]["acc_norm,none"] = 0.9
     other = MadeRun("other").aligned("fra_Latn", 0.5)
     other.task("belebele_fra_Latn", {"acc_norm": 0.9})
-    (pairing,), notes = pair(read(run, other, folder=tmp_path), Choice())
+    (pairing,), notes = pair(read(run, other, folder=tmp_path), Selection())
     assert "fra_Latn" not in pairing.table.index
     assert pairing.unpaired.empty, "it was measured"
     assert notes == [
@@ -632,7 +643,7 @@ def rows_of(found: Correlations, **where: object) -> pd.DataFrame:
 
 
 def test_the_table_has_every_correlation(three_models: Results) -> None:
-    found = correlations(three_models, Choice(), bootstrap=FEW)
+    found = correlations(three_models, Selection(), bootstrap=FEW)
     assert tuple(found.table.columns) == COLUMNS
     assert tuple(found.comparisons.columns) == COMPARISON_COLUMNS
     counts = found.table.groupby(["benchmark", "kind"]).size().to_dict()
@@ -652,7 +663,7 @@ def test_the_table_has_every_correlation(three_models: Results) -> None:
 
 
 def test_rows_are_scipys_correlations_of_the_results(three_models: Results) -> None:
-    found = correlations(three_models, Choice(), methods=["pearson"], bootstrap=FEW)
+    found = correlations(three_models, Selection(), methods=["pearson"], bootstrap=FEW)
     table = three_models.table
     languages = list(LANGUAGES)
     r = {}
@@ -675,7 +686,7 @@ def test_rows_are_scipys_correlations_of_the_results(three_models: Results) -> N
 
 
 def test_pooled_points_are_those_of_all_models(three_models: Results) -> None:
-    found = correlations(three_models, Choice(), methods=["pearson"], bootstrap=FEW)
+    found = correlations(three_models, Selection(), methods=["pearson"], bootstrap=FEW)
     (row,) = rows_of(found, kind=POOLED, benchmark="xnli", score="nasca").to_dict("records")
     y = [
         three_models.table.query(
@@ -713,7 +724,7 @@ def test_a_pooled_interval_draws_models_and_languages() -> None:
 
 def test_undefined_rows_say_why_and_hide_no_others(tmp_path: Path) -> None:
     runs = full_run("flat", nasca=[0.5] * 6), full_run("good"), full_run("fine", nasca=NASCA[::-1])
-    found = correlations(read(*runs, folder=tmp_path), Choice(), bootstrap=FEW)
+    found = correlations(read(*runs, folder=tmp_path), Selection(), bootstrap=FEW)
     flat = rows_of(found, model="flat", score="nasca")
     assert set(flat["note"]) == {"not defined: NASCA is the same, 0.5, for all 6 languages"}
     assert flat["r"].isna().all()
@@ -732,7 +743,7 @@ def test_mixed_pivots_are_correlated_apart(tmp_path: Path) -> None:
         second.aligned(language, score, facts={"pivot": "deu_Latn"})
         second.task(f"belebele_{language}", {"acc": accuracy})
     found = correlations(
-        read(first, second, folder=tmp_path), Choice(allow_mixed=True), bootstrap=FEW
+        read(first, second, folder=tmp_path), Selection(allow_mixed=True), bootstrap=FEW
     )
     assert set(found.table["kind"]) == {PER_MODEL}
     assert rows_of(found, model="second")["n"].unique().tolist() == [5]
@@ -746,7 +757,7 @@ def test_the_papers_figures_stand_beside_the_same_of_ours(tmp_path: Path) -> Non
             run.task(f"{benchmark}_{language}", {"acc": accuracy**2})
     results = read(run, folder=tmp_path)
 
-    def papers(choice: Choice) -> dict[tuple[str, str], float]:
+    def papers(choice: Selection) -> dict[tuple[str, str], float]:
         table = correlations(results, choice, bootstrap=FEW, paper=True).table.dropna(
             subset=["paper"]
         )
@@ -754,7 +765,7 @@ def test_the_papers_figures_stand_beside_the_same_of_ours(tmp_path: Path) -> Non
         return {(row.benchmark, row.score): row.paper for row in table.itertuples()}
 
     scores = ("nasca", "mexa")
-    assert papers(Choice(scores, relative=True)) == {
+    assert papers(Selection(scores, relative=True)) == {
         ("xnli", "nasca"): 0.9326,
         ("xnli", "mexa"): 0.8370,
     }
@@ -762,8 +773,8 @@ def test_the_papers_figures_stand_beside_the_same_of_ours(tmp_path: Path) -> Non
         ("arc, belebele, m_mmlu", "nasca"): 0.8312,
         ("arc, belebele, m_mmlu", "mexa"): 0.8291,
     }
-    assert papers(Choice(scores, benchmarks=["arc", "belebele", "m_mmlu"])) == three
-    assert papers(Choice(scores)) == three, "with XNLI among the results, too"
+    assert papers(Selection(scores, benchmarks=["arc", "belebele", "m_mmlu"])) == three
+    assert papers(Selection(scores)) == three, "with XNLI among the results, too"
 
 
 def test_the_mean_over_the_papers_benchmarks_is_of_these_alone(tmp_path: Path) -> None:
@@ -774,11 +785,11 @@ def test_the_mean_over_the_papers_benchmarks_is_of_these_alone(tmp_path: Path) -
         for language, accuracy in zip(LANGUAGES, values, strict=True):
             run.task(f"{name}_{language}", {"acc": accuracy})
     results = read(run, folder=tmp_path)
-    found = correlations(results, Choice(), methods=["pearson"], bootstrap=FEW, paper=True)
+    found = correlations(results, Selection(), methods=["pearson"], bootstrap=FEW, paper=True)
     (row,) = rows_of(found, score="nasca", benchmark="arc, belebele, m_mmlu")["r"]
     z = [np.arctanh(stats.pearsonr(NASCA, values).statistic) for values in accuracies.values()]
     assert row == pytest.approx(np.tanh(np.mean(z)))
-    plain = correlations(results, Choice(), methods=["pearson"], bootstrap=FEW)
+    plain = correlations(results, Selection(), methods=["pearson"], bootstrap=FEW)
     assert set(plain.table["benchmark"]) == {
         *("arc", "belebele", "m_mmlu", "xnli", "arc, belebele, m_mmlu, xnli")
     }
@@ -861,7 +872,7 @@ def test_the_commands_errors_are_one_line(
 
 def test_a_method_given_twice_is_one_row(tmp_path: Path) -> None:
     found = correlations(
-        read(full_run(), folder=tmp_path), Choice(), methods=["kendall"] * 2, bootstrap=FEW
+        read(full_run(), folder=tmp_path), Selection(), methods=["kendall"] * 2, bootstrap=FEW
     )
     assert found.table["score"].tolist() == ["nasca", "navca", "mexa"]
 

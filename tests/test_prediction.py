@@ -21,7 +21,7 @@ from neuronxa_task.analysis.predict import (
     predictions,
 )
 from neuronxa_task.analysis.regression import fit, leave_one_out, leave_one_out_mean
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import read_results
 
@@ -168,7 +168,7 @@ def test_without_a_line_there_is_a_reason(points: Points, reason: str) -> None:
 def predicted(tmp_path: Path, *, score: str = "nasca", **choice: Any) -> Predictions:
     run = full_run().aligned("jpn_Jpan", 0.5).aligned("ace_Latn", 0.01).aligned("swh_Latn", 0.95)
     results = read_results([run.write(tmp_path)])
-    return predictions(results, Choice(**choice), score=score)
+    return predictions(results, Selection(**choice), score=score)
 
 
 def test_languages_without_the_benchmark_are_estimated(tmp_path: Path) -> None:
@@ -212,21 +212,21 @@ def test_mexas_estimate_is_alignment_times_the_pivots_accuracy(tmp_path: Path) -
     for benchmark, more in (("arc", 0.0), ("belebele", 0.05)):
         run = full_run(benchmark=benchmark)
         found = predictions(
-            read_results([run.write(tmp_path / benchmark)]), Choice(), score="nasca"
+            read_results([run.write(tmp_path / benchmark)]), Selection(), score="nasca"
         )
         errors = np.array(ACCURACY) - 0.9 * (np.array(NASCA) + more)
         row = found.fits.set_index("score").loc["nasca"]
         assert row["mexa_estimate_rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
         assert row["mexa_estimate_mae"] == pytest.approx(np.mean(np.abs(errors)))
     without = full_run(pivot_accuracy=None).aligned("jpn_Jpan", 0.5)
-    found = predictions(read_results([without.write(tmp_path / "x")]), Choice(), score="nasca")
+    found = predictions(read_results([without.write(tmp_path / "x")]), Selection(), score="nasca")
     assert found.fits["mexa_estimate_rmse"].isna().all()
     assert found.estimates["mexa_estimate"].isna().all()
 
 
 def test_families_are_left_out_whole(tmp_path: Path) -> None:
     """French, German, Russian and Hindi are one family; Chinese and Arabic are others."""
-    found = predictions(read_results([full_run().write(tmp_path)]), Choice(), score="nasca")
+    found = predictions(read_results([full_run().write(tmp_path)]), Selection(), score="nasca")
     points = points_of(list(NASCA), list(ACCURACY))
     expected = leave_one_out(points, 0.25, 1.0, ["ie", "ie", "st", "ie", "aa", "ie"])
     row = found.fits.set_index("score").loc["nasca"]
@@ -237,7 +237,7 @@ def test_families_are_left_out_whole(tmp_path: Path) -> None:
 def test_a_metric_in_percent_has_bounds_in_percent(tmp_path: Path) -> None:
     run = full_run(accuracy=[85.0, 80.0, 75.0, 60.0, 45.0, 30.0], pivot_accuracy=90.0)
     run.aligned("ace_Latn", 0.0).aligned("jpn_Jpan", 1.0)
-    found = predictions(read_results([run.write(tmp_path)]), Choice(), score="nasca")
+    found = predictions(read_results([run.write(tmp_path)]), Selection(), score="nasca")
     rows = found.estimates.set_index("language")
     assert 25 <= rows.loc["ace_Latn", "low"] <= rows.loc["ace_Latn", "estimate"] < 45
     assert 80 < rows.loc["jpn_Jpan", "estimate"] <= rows.loc["jpn_Jpan", "high"] <= 100
@@ -248,7 +248,7 @@ def test_a_metric_without_bounds_is_fitted_by_a_line(tmp_path: Path) -> None:
     for language, nasca in zip(LANGUAGES, NASCA, strict=True):
         run.task(f"mine_{language}", {"perplexity": 300 - 200 * nasca + len(language)})
     results = read_results([run.write(tmp_path)], patterns=["mine=mine_{lang}"])
-    choice = Choice(benchmarks=["mine"], metric="perplexity")
+    choice = Selection(benchmarks=["mine"], metric="perplexity")
     found = predictions(results, choice, score="nasca")
     assert found.estimates["estimate"].tolist() == pytest.approx([208.0])
     assert found.fits["floor"].isna().all()
@@ -256,13 +256,13 @@ def test_a_metric_without_bounds_is_fitted_by_a_line(tmp_path: Path) -> None:
 
 def test_a_score_no_better_than_the_mean_is_said(tmp_path: Path) -> None:
     run = full_run(accuracy=[0.5, 0.4, 0.5, 0.4, 0.5, 0.4])
-    found = predictions(read_results([run.write(tmp_path)]), Choice(), score="nasca")
+    found = predictions(read_results([run.write(tmp_path)]), Selection(), score="nasca")
     assert found.notes == ("nasca predicts no better than the mean does: belebele of org/model",)
 
 
 def test_a_flat_score_is_a_row_with_its_reason(tmp_path: Path) -> None:
     run = full_run(nasca=[0.5] * 6).aligned("jpn_Jpan", 0.4)
-    found = predictions(read_results([run.write(tmp_path)]), Choice(), score="nasca")
+    found = predictions(read_results([run.write(tmp_path)]), Selection(), score="nasca")
     assert found.fits["note"].tolist() == [
         "not defined: NASCA is the same, 0.5, for all 6 languages",
         "",
@@ -274,7 +274,7 @@ def test_a_flat_score_is_a_row_with_its_reason(tmp_path: Path) -> None:
 def test_a_language_measured_by_another_metric_is_not_estimated(tmp_path: Path) -> None:
     run = full_run().aligned("jpn_Jpan", 0.5).aligned("swh_Latn", 0.4)
     run.task("belebele_jpn_Jpan", {"acc_norm": 0.9})
-    found = predictions(read_results([run.write(tmp_path)]), Choice(), score="nasca")
+    found = predictions(read_results([run.write(tmp_path)]), Selection(), score="nasca")
     assert found.estimates["language"].tolist() == ["swh_Latn"]
     assert found.notes[0] == "belebele of org/model has no acc in 1 of 8 languages: jpn_Jpan"
 
@@ -285,7 +285,7 @@ def test_a_model_without_the_score_has_no_estimates_and_a_reason(tmp_path: Path)
         lacking.without(f"neuronxa_flores_{language}", "nasca")
     lacking.write(tmp_path / "a")
     full_run("whole").aligned("jpn_Jpan", 0.5).write(tmp_path / "b")
-    found = predictions(read_results([tmp_path]), Choice(), score="nasca")
+    found = predictions(read_results([tmp_path]), Selection(), score="nasca")
     fits = found.fits.set_index(["model", "score"])
     assert fits.loc[("lacking", "nasca"), "note"].startswith("not defined: 0 languages")
     assert fits.loc[("lacking", "mexa"), "rmse"] == fits.loc[("whole", "mexa"), "rmse"]
@@ -297,7 +297,7 @@ def test_a_score_that_no_model_has_is_an_error(tmp_path: Path) -> None:
     for language in LANGUAGES:
         run.without(f"neuronxa_flores_{language}", "nasca")
     with pytest.raises(NeuronXAError, match="the results hold no nasca; found: navca, mexa"):
-        predictions(read_results([run.write(tmp_path)]), Choice(), score="nasca")
+        predictions(read_results([run.write(tmp_path)]), Selection(), score="nasca")
 
 
 def test_an_unknown_score_is_an_error(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from made_results import LANGUAGES, MadeRun, full_run, signature
 
 from neuronxa_task.analysis.pairing import join_accuracy
-from neuronxa_task.analysis.selection import Choice, select
+from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import COLUMNS, Results, read_results
 from neuronxa_task.results.comparable import differences, require_same_settings, settings_of
@@ -177,8 +177,8 @@ def test_accuracy_of_a_path_s_former_weights_is_not_set_beside_the_new_ones(tmp_
     assert line.startswith("ckpt has model:2ac1024b (belebele in arb_Arab, ")
     assert "model:new (neuronxa_flores in arb_Arab, " in line
     with pytest.raises(NeuronXAError, match="ckpt has model:"):
-        select(results, Choice())
-    (note,) = select(results, Choice(allow_mixed=True)).notes
+        select(results, Selection())
+    (note,) = select(results, Selection(allow_mixed=True)).notes
     assert note.startswith("mixed settings: ckpt has model:")
 
 
@@ -523,7 +523,7 @@ def test_no_part_of_a_file_can_do_harm_by_its_type(tmp_path: Path) -> None:
             try:
                 results = read_results([path])
                 differences(results.table)
-                join_accuracy(select(results, Choice()), Choice())
+                join_accuracy(select(results, Selection()), Selection())
             except NeuronXAError as error:
                 assert "\n" not in str(error), (place, odd)
             else:

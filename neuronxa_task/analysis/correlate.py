@@ -12,7 +12,7 @@ from neuronxa_task.analysis.bootstrap import BOOTSTRAP, Bootstrap, Resampler
 from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED, Mean, RowMaker
 from neuronxa_task.analysis.pairing import AccuracyJoin
 from neuronxa_task.analysis.published import published_means
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.analysis.statistics import METHODS
 from neuronxa_task.errors import NeuronXAError, one_of
 
@@ -66,7 +66,7 @@ class Correlations:
 
 def correlation_table(
     joins: Sequence[AccuracyJoin],
-    choice: Choice,
+    choice: Selection,
     *,
     methods: Sequence[str] = METHODS,
     bootstrap: Bootstrap = BOOTSTRAP,

@@ -13,7 +13,7 @@ from neuronxa_task.analysis.pairing import AccuracyJoin
 from neuronxa_task.analysis.partial import covariates, partial_correlation
 from neuronxa_task.analysis.points import MIN_POINTS, Interval, Points, UndefinedCorrelation
 from neuronxa_task.analysis.published import published_correlation
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.analysis.statistics import (
     Correlation,
     coefficient,
@@ -50,7 +50,7 @@ class RowMaker:
     """Makes the rows; points and what is resampled of them are made once."""
 
     resampler: Resampler
-    choice: Choice
+    choice: Selection
     paper: bool | None
     """Whether the paper's figures beside are of relative accuracy; `None` for none."""
     _points: dict[tuple[AccuracyJoin, str, bool], Points] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy
 from neuronxa_task.analysis.points import UndefinedCorrelation
-from neuronxa_task.analysis.selection import Choice, did_you_mean, select
+from neuronxa_task.analysis.selection import Selection, did_you_mean, select
 from neuronxa_task.analysis.statistics import coefficient, fisher_mean
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
@@ -78,7 +78,7 @@ class Leaderboard:
 
 def leaderboard(
     results: Results,
-    choice: Choice,
+    choice: Selection,
     *,
     all_languages: bool = False,
     sort: str = "nasca",

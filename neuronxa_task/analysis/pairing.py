@@ -10,7 +10,7 @@ import numpy as np
 
 from neuronxa_task.analysis.chance import ONE_SIDED, Bounds, above_chance, bounds
 from neuronxa_task.analysis.points import MIN_POINTS, Points
-from neuronxa_task.analysis.selection import Choice, SelectedRows, select
+from neuronxa_task.analysis.selection import SelectedRows, Selection, select
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.results import Results
@@ -95,7 +95,7 @@ class AccuracyJoin:
         )
 
 
-def pair(results: Results, choice: Choice) -> tuple[list[AccuracyJoin], list[str]]:
+def pair(results: Results, choice: Selection) -> tuple[list[AccuracyJoin], list[str]]:
     """Set every model's alignment beside its accuracies.
 
     Returns:
@@ -113,7 +113,9 @@ def pair(results: Results, choice: Choice) -> tuple[list[AccuracyJoin], list[str
     return joins, [*selected.notes, *notes]
 
 
-def join_accuracy(selected: SelectedRows, choice: Choice) -> tuple[list[AccuracyJoin], list[str]]:
+def join_accuracy(
+    selected: SelectedRows, choice: Selection
+) -> tuple[list[AccuracyJoin], list[str]]:
     """Every join of at least three languages, of which there may be none, and notes."""
     joins: list[AccuracyJoin] = []
     notes: list[str] = []
@@ -151,7 +153,7 @@ def _below_chance(join: AccuracyJoin) -> list[str]:
     ]
 
 
-def without_joins(selected: SelectedRows, choice: Choice, notes: list[str]) -> str:
+def without_joins(selected: SelectedRows, choice: Selection, notes: list[str]) -> str:
     """Why there is no join, in words."""
     if selected.alignment.empty:
         return f"the results hold no {one_of(choice.scores)}"
@@ -165,7 +167,7 @@ def without_joins(selected: SelectedRows, choice: Choice, notes: list[str]) -> s
     return "; ".join(reasons)
 
 
-def _joins(selected: SelectedRows, choice: Choice) -> Iterator[AccuracyJoin]:
+def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
     """Every model, alignment benchmark, pivot and downstream benchmark, however few languages."""
     alignment, accuracy = selected.alignment, selected.accuracy
     pivot_of = {line: to_flores(facts_of(line)["pivot"]) for line in set(alignment["signature"])}
@@ -216,7 +218,7 @@ def _measured(rows: pd.DataFrame, limits: Bounds) -> pd.DataFrame:
     return measured
 
 
-def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Choice) -> AccuracyJoin:
+def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Selection) -> AccuracyJoin:
     """The join with its accuracies corrected for chance, or relative to the pivot's, if asked for.
 
     Raises:

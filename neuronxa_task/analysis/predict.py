@@ -11,7 +11,7 @@ import numpy as np
 from neuronxa_task.analysis.pairing import AccuracyJoin, pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.analysis.regression import Errors, fit, leave_one_out, leave_one_out_mean
-from neuronxa_task.analysis.selection import Choice, did_you_mean
+from neuronxa_task.analysis.selection import Selection, did_you_mean
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import language
 from neuronxa_task.languages.families import family
@@ -61,7 +61,7 @@ class Predictions:
 
 
 def predictions(
-    results: Results, choice: Choice, *, score: str, confidence: float = 0.95
+    results: Results, choice: Selection, *, score: str, confidence: float = 0.95
 ) -> Predictions:
     """Fit accuracy over alignment and estimate it where there is no benchmark.
 

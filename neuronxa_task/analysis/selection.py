@@ -24,7 +24,7 @@ NO_MEASURE = "bypass"
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """Which of the results are set beside each other, and how.
 
     Attributes:
@@ -84,7 +84,7 @@ class SelectedRows:
     accuracy: pd.DataFrame
     notes: tuple[str, ...]
 
-    def require_alignment(self, choice: Choice) -> None:
+    def require_alignment(self, choice: Selection) -> None:
         """Check that there are scores.
 
         Raises:
@@ -97,7 +97,7 @@ class SelectedRows:
             )
 
 
-def select(results: Results, choice: Choice) -> SelectedRows:
+def select(results: Results, choice: Selection) -> SelectedRows:
     """The chosen rows, checked for settings that differ.
 
     Raises:
@@ -118,7 +118,7 @@ def select(results: Results, choice: Choice) -> SelectedRows:
     return SelectedRows(scored, alignment, accuracy, (*without_score, *without_metric, *mixed))
 
 
-def _accuracy_of(results: Results, choice: Choice) -> tuple[pd.DataFrame, list[str]]:
+def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, list[str]]:
     """What was measured on the chosen downstream benchmarks, by one metric each, and notes."""
     measured = of_benchmarks(results.downstream, choice.benchmarks)
     measured = measured[measured["metric"].str.split(",").str[0] != NO_MEASURE]

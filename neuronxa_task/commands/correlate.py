@@ -42,6 +42,7 @@ def correlate(
     from neuronxa_task.analysis.bootstrap import Bootstrap
     from neuronxa_task.analysis.correlate import correlation_table, require_methods
     from neuronxa_task.analysis.correlation_text import (
+        SUMMARY_METHOD,
         correlations_text,
         shown_comparisons,
         shown_correlations,
@@ -60,25 +61,30 @@ def correlate(
         chance=chance,
         chance_corrected=chance_corrected,
     )
-    require_methods(options.names(methods))
+    chosen = options.names(methods)
+    require_methods(chosen)
+    if not full and output is None:
+        chosen = [SUMMARY_METHOD if SUMMARY_METHOD in chosen else chosen[0]]
     read = read_results(results, patterns=pattern or ())
     joins, notes = pair(read, choice)
     found = correlation_table(
         joins,
         choice,
-        methods=options.names(methods),
+        methods=chosen,
         bootstrap=Bootstrap(resamples, seed),
         paper=paper,
     )
     notes = [*read.notes, *notes, *found.notes]
-    typer.echo(correlations_text(found) + "\n\n" + summary_text(found) if full else summary_text(found))
+    typer.echo(
+        correlations_text(found) + "\n\n" + summary_text(found) if full else summary_text(found)
+    )
     if paper:
         typer.echo("\n" + published_text(relative=relative))
     options.echo_notes(notes, full=full)
     if not full and output is None:
         typer.echo(
-            f"\n{len(found.table)} correlations and {len(found.comparisons)} comparisons in all: "
-            "--full, or --output FOLDER. A page of them: neuronxa report"
+            "\nAll coefficients, models and comparisons of scores: --full, or --output FOLDER. "
+            "A page of them: neuronxa report"
         )
     if output is None:
         return

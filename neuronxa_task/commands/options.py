@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.analysis.selection import Selection
 
 ResultPaths = Annotated[
     list[Path],
@@ -77,57 +77,6 @@ ChanceCorrected = Annotated[
     ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
-Chance = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(
-        "--chance",
-        metavar="BENCHMARK=LEVEL",
-        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
-        "harness's benchmarks are known. May be given several times.",
-    ),
-]
-ChanceCorrected = Annotated[
-    bool,
-    typer.Option(
-        "--chance-corrected",
-        help="Take accuracy above chance, as a share of what is left above chance.",
-    ),
-]
-Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
-Chance = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(
-        "--chance",
-        metavar="BENCHMARK=LEVEL",
-        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
-        "harness's benchmarks are known. May be given several times.",
-    ),
-]
-ChanceCorrected = Annotated[
-    bool,
-    typer.Option(
-        "--chance-corrected",
-        help="Take accuracy above chance, as a share of what is left above chance.",
-    ),
-]
-Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
-Chance = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(
-        "--chance",
-        metavar="BENCHMARK=LEVEL",
-        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
-        "harness's benchmarks are known. May be given several times.",
-    ),
-]
-ChanceCorrected = Annotated[
-    bool,
-    typer.Option(
-        "--chance-corrected",
-        help="Take accuracy above chance, as a share of what is left above chance.",
-    ),
-]
-Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
 Paper = Annotated[
     bool, typer.Option("--paper", help="Set the figures that the paper reports beside.")
 ]
@@ -164,12 +113,12 @@ def choice_of(
     allow_mixed: bool,
     chance: Sequence[str] | None = None,
     chance_corrected: bool = False,
-) -> Choice:
+) -> Selection:
     """The choice that the options make, checked before any file is read."""
     from neuronxa_task.analysis.chance import parse_chance
-    from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.analysis.selection import Selection
 
-    made = Choice(
+    made = Selection(
         scores=tuple(dict.fromkeys(names(scores))),
         alignment=names(alignment),
         benchmarks=names(benchmarks),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.analysis.selection import Selection
     from neuronxa_task.results import Results
 
 
@@ -22,7 +22,7 @@ class Report:
 
 
 def write_report(
-    results: Results, output: Path, title: str, choice: Choice, *, paper: bool = False
+    results: Results, output: Path, title: str, choice: Selection, *, paper: bool = False
 ) -> Report:
     """Write `report.html` and `pictures/`.
 

@@ -9,7 +9,7 @@ from math import isnan, nan
 from statistics import fmean
 
 from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy, without_joins
-from neuronxa_task.analysis.selection import Choice, select
+from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results
 
@@ -69,7 +69,7 @@ class Content:
         unpaired: why there are none, if there are none.
     """
 
-    def __init__(self, results: Results, choice: Choice) -> None:
+    def __init__(self, results: Results, choice: Selection) -> None:
         import pandas as pd
 
         self.results = results
