@@ -14,14 +14,14 @@ from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, navca
 from scipy import stats
 
 from neuronxa_task.analysis.leaderboard import COLUMNS, Leaderboard, leaderboard
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import read_results
 
-ALL = Choice()
+ALL = Selection()
 
 
-def board(folder: Path, *runs: MadeRun, choice: Choice = ALL, **options: Any) -> Leaderboard:
+def board(folder: Path, *runs: MadeRun, choice: Selection = ALL, **options: Any) -> Leaderboard:
     for number, run in enumerate(runs):
         run.write(folder / str(number))
     return leaderboard(read_results([folder]), choice, **options)
@@ -113,7 +113,7 @@ def test_means_are_over_the_languages_that_all_models_have(tmp_path: Path) -> No
         "neuronxa_flores: means are over the 2 languages that all 2 models have; --all-languages "
         "takes each model's own",
     )
-    own = leaderboard(read_results([tmp_path]), Choice(), all_languages=True)
+    own = leaderboard(read_results([tmp_path]), Selection(), all_languages=True)
     assert own.table.set_index("model")["n_languages"].to_dict() == {"large": 6, "small": 3}
     assert own.notes == ()
 
@@ -133,7 +133,7 @@ def test_means_are_over_as_many_languages_as_they_say(tmp_path: Path) -> None:
         "neuronxa_flores: means leave out 1 languages that lack one of their model's scores: "
         "fra_Latn of org/model"
     ) in found.notes
-    own = leaderboard(read_results([tmp_path]), Choice(), all_languages=True)
+    own = leaderboard(read_results([tmp_path]), Selection(), all_languages=True)
     assert own.table.set_index("model")["n_languages"].to_dict() == {"org/model": 6, "other": 7}
 
 
@@ -164,7 +164,7 @@ def test_mixed_settings_are_refused_unless_allowed(tmp_path: Path) -> None:
     runs = aligned_only("a", SIX), aligned_only("b", SIX, pool="mean")
     with pytest.raises(NeuronXAError, match=r"pool:position .*pool:mean"):
         board(tmp_path, *runs)
-    found = board(tmp_path, *runs, choice=Choice(allow_mixed=True))
+    found = board(tmp_path, *runs, choice=Selection(allow_mixed=True))
     assert list(found.table["settings"].str.contains("pool:mean")) == [False, True]
     assert found.notes[0].startswith("mixed settings: ")
 
@@ -181,10 +181,10 @@ def test_every_alignment_benchmark_has_its_own_rows_sorted(tmp_path: Path) -> No
         ["neuronxa_flores", "x"],
         ["neuronxa_tatoeba", "x"],
     ]
-    upwards = leaderboard(read_results([tmp_path]), Choice(), sort="model")
+    upwards = leaderboard(read_results([tmp_path]), Selection(), sort="model")
     assert list(upwards.table["model"]) == ["x", "y", "x"]
     with pytest.raises(NeuronXAError, match="no column 'bleu' to sort by"):
-        leaderboard(read_results([tmp_path]), Choice(), sort="bleu")
+        leaderboard(read_results([tmp_path]), Selection(), sort="bleu")
 
 
 def test_an_undefined_correlation_is_noted(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from made_results import LANGUAGES, MadeRun, full_run, signature
 
-from neuronxa_task.analysis.pairing import pairings_of
-from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
+from neuronxa_task.analysis.pairing import join_accuracy
+from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import COLUMNS, Results, read_results
 from neuronxa_task.results.comparable import differences, require_same_settings, settings_of
@@ -176,10 +176,9 @@ def test_accuracy_of_a_path_s_former_weights_is_not_set_beside_the_new_ones(tmp_
     (line,) = differences(results.table)
     assert line.startswith(f"ckpt has model:{before.weights['model']} (belebele in arb_Arab, ")
     assert "model:new (neuronxa_flores in arb_Arab, " in line
-    alignment, accuracy = alignment_of(results, Choice())[0], accuracy_of(results, Choice())[0]
     with pytest.raises(NeuronXAError, match="ckpt has model:"):
-        pairings_of(alignment, accuracy, Choice())
-    _, (note,) = pairings_of(alignment, accuracy, Choice(allow_mixed=True))
+        select(results, Selection())
+    (note,) = select(results, Selection(allow_mixed=True)).notes
     assert note.startswith("mixed settings: ckpt has model:")
 
 
@@ -523,8 +522,7 @@ def test_no_part_of_a_file_can_do_harm_by_its_type(tmp_path: Path) -> None:
             try:
                 results = read_results([path])
                 differences(results.table)
-                alignment, _ = alignment_of(results, Choice())
-                pairings_of(alignment, accuracy_of(results, Choice())[0], Choice())
+                join_accuracy(select(results, Selection()), Selection())
             except NeuronXAError as error:
                 assert "\n" not in str(error), (place, odd)
             else:

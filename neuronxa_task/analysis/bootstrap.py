@@ -1,67 +1,28 @@
-"""Bootstrap of correlations over languages.
+"""Bootstrap of correlations over languages, or over families of languages.
 
-scipy's bootstrap gives no interval once a single resample has no correlation, which with few
-languages happens, and resamples one sample only. Here a resample is a vector of how often each
-language was drawn, so that a coefficient of all resamples is a few matrix products, and the same
-languages are drawn for several samples.
+scipy's bootstrap gives no interval once a single resample has no correlation, and does not draw the
+same languages for several samples. Where it gives one, these are the same (a test compares them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import stats
 
-from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.analysis.kernels import KERNELS
+from neuronxa_task.analysis.points import Floats, Interval, Points, pooled
+from neuronxa_task.languages.families import family
 
-MIN_POINTS = 3
+MIN_DRAWN = 15
+"""Languages from which on they are resampled: of fewer, bootstrap intervals are too narrow."""
+MIN_FAMILIES = 10
+"""Families of languages from which on they are resampled."""
+MOST_UNDEFINED = 0.05
+"""Share of resamples without a correlation up to which there is an interval."""
 BLOCK = 500
-Floats = NDArray[np.float64]
-
-
-class UndefinedCorrelation(NeuronXAError):
-    """There is no correlation of these points, for the reason it gives."""
-
-
-@dataclass(frozen=True, eq=False)
-class Points:
-    """What is correlated: one point per language.
-
-    Attributes:
-        x: `[n]`, alignment.
-        y: `[n]`, accuracy.
-        labels: language of each point. Points of the same label are drawn together in a bootstrap.
-        names: what x and y are, for messages.
-    """
-
-    x: Floats
-    y: Floats
-    labels: Sequence[Hashable]
-    names: tuple[str, str] = ("alignment", "accuracy")
-
-    def require_correlation(self) -> None:
-        """Check that these points have a correlation.
-
-        Raises:
-            UndefinedCorrelation: there are too few, or one coordinate is constant.
-        """
-        if len(self.x) < MIN_POINTS:
-            raise UndefinedCorrelation(f"{len(self.x)} languages; at least {MIN_POINTS} are needed")
-        for name, values in zip(self.names, (self.x, self.y), strict=True):
-            if is_constant(values):
-                raise UndefinedCorrelation(
-                    f"{name} is the same, {values[0]:.4g}, for all {len(values)} languages"
-                )
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -70,7 +31,7 @@ class Bootstrap:
 
     Attributes:
         resamples: number of bootstrap resamples.
-        seed: of their random numbers.
+        seed: of their random numbers, and of those of permutation tests.
         confidence: level of all intervals.
     """
 
@@ -78,111 +39,145 @@ class Bootstrap:
     seed: int = 0
     confidence: float = 0.95
 
-    def interval(self, drawn: Floats) -> tuple[Interval | None, int]:
-        """Percentile interval of resampled values, and how many of them are undefined (NaN)."""
-        defined = drawn[~np.isnan(drawn)]
-        undefined = len(drawn) - len(defined)
-        if not len(defined):
-            return None, undefined
+    def percentile(self, drawn: Floats) -> Interval | None:
+        """Percentile interval of resampled values; `None` where too many are undefined (NaN)."""
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(defined, [tail, 1 - tail])
-        return Interval(float(low), float(high)), undefined
+        return self._quantiles(drawn, (tail, 1 - tail))
+
+    def bca(self, value: float, drawn: Floats, without_one: Floats) -> Interval | None:
+        """Bias-corrected and accelerated interval (Efron 1987).
+
+        Args:
+            value: of the whole sample.
+            drawn: `[resamples]`.
+            without_one: `[labels]`, leaving each label out.
+
+        Returns:
+            The interval; `None` where too many resamples, or the value without one label, are
+            undefined, or all resamples lie on one side of the value.
+        """
+        defined = drawn[~np.isnan(drawn)]
+        if not len(defined) or np.isnan(without_one).any():
+            return None
+        below = (np.mean(defined < value) + np.mean(defined <= value)) / 2
+        distance = without_one.mean() - without_one
+        spread = np.sum(distance**2)
+        if not 0 < below < 1 or spread == 0:
+            return None
+        acceleration = np.sum(distance**3) / (6 * spread**1.5)
+        bias = stats.norm.ppf(below)
+        tail = (1 - self.confidence) / 2
+        z = bias + stats.norm.ppf([tail, 1 - tail])
+        low, high = stats.norm.cdf(bias + z / (1 - acceleration * z))
+        return self._quantiles(drawn, (low, high))
+
+    def _quantiles(self, drawn: Floats, levels: tuple[float, float]) -> Interval | None:
+        defined = drawn[~np.isnan(drawn)]
+        if len(defined) < (1 - MOST_UNDEFINED) * len(drawn):
+            return None
+        low, high = np.quantile(defined, levels)
+        return Interval(float(low), float(high))
 
 
 BOOTSTRAP = Bootstrap()
 
 
-def is_constant(values: Floats) -> bool:
-    """Whether all values are the same but for rounding."""
-    return bool(np.ptp(values) <= 1e-12 * np.max(np.abs(values)))
+@dataclass(eq=False)
+class Resampler:
+    """Coefficients of resampled points: the same draws for the same labels, computed once.
 
-
-def resampled(samples: Sequence[Points], method: str, bootstrap: Bootstrap = BOOTSTRAP) -> Floats:
-    """`[samples, resamples]`: coefficients, the same languages being drawn for all samples.
-
-    NaN where all drawn points of a sample have the same alignment or the same accuracy.
+    Attributes:
+        bootstrap: how many resamples, and their seed.
     """
-    labels = list(dict.fromkeys(label for points in samples for label in points.labels))
-    place = {label: index for index, label in enumerate(labels)}
-    columns = [[place[label] for label in points.labels] for points in samples]
-    kernels = [KERNELS[method](points) for points in samples]
-    blocks = [
-        np.stack(
-            [kernel(counts[:, column]) for kernel, column in zip(kernels, columns, strict=True)]
+
+    bootstrap: Bootstrap = BOOTSTRAP
+    _draws: dict[int, Floats] = field(default_factory=dict)
+    _known: dict[tuple[Hashable, ...], tuple[Floats, Floats]] = field(default_factory=dict)
+    _by_family: dict[Points, Points] = field(default_factory=dict)
+
+    def resampled(self, samples: Sequence[Points], method: str) -> tuple[Floats, Floats]:
+        """Coefficients of each sample, the same labels being drawn for all samples.
+
+        Returns:
+            `[samples, resamples]`, of drawn labels, and `[samples, labels]`, leaving each label of
+            all samples out in turn. NaN where the points left have the same alignment or accuracy.
+        """
+        labels = tuple(dict.fromkeys(label for points in samples for label in points.labels))
+        known = []
+        for points in samples:
+            key = (points, method, labels)
+            if key not in self._known:
+                self._known[key] = self._coefficients(points, method, labels)
+            known.append(self._known[key])
+        return np.stack([drawn for drawn, _ in known]), np.stack([left for _, left in known])
+
+    def left_out(self, samples: Sequence[Points], method: str) -> Floats:
+        """`[samples, labels]`: coefficients of each sample, leaving each label out in turn."""
+        labels = tuple(dict.fromkeys(label for points in samples for label in points.labels))
+        index_of = {label: index for index, label in enumerate(labels)}
+        kept = 1 - np.eye(len(labels))
+        return np.stack(
+            [
+                KERNELS[method](points)(kept[:, [index_of[label] for label in points.labels]])
+                for points in samples
+            ]
         )
-        for counts in _draws(len(labels), bootstrap)
-    ]
-    return np.concatenate(blocks, axis=1)
 
+    def by_family(self, points: Points) -> Points:
+        """The points, labelled by the families of their languages: always the same object."""
+        if points not in self._by_family:
+            self._by_family[points] = points.labelled(lambda code: family(str(code)))
+        return self._by_family[points]
 
-def _draws(labels: int, bootstrap: Bootstrap) -> Iterator[Floats]:
-    """Blocks `[resamples, labels]` of how often each label is drawn."""
-    random = np.random.default_rng(bootstrap.seed)
-    for start in range(0, bootstrap.resamples, BLOCK):
-        size = min(BLOCK, bootstrap.resamples - start)
-        draws = random.multinomial(labels, np.full(labels, 1 / labels), size=size)
-        yield draws.astype(np.float64)
+    def draws(self, labels: int) -> Floats:
+        """`[resamples, labels]`: how often each label is drawn."""
+        if labels not in self._draws:
+            random = np.random.default_rng(self.bootstrap.seed)
+            drawn = random.multinomial(
+                labels, np.full(labels, 1 / labels), self.bootstrap.resamples
+            )
+            self._draws[labels] = drawn.astype(np.float64)
+        return self._draws[labels]
 
+    def _coefficients(
+        self, points: Points, method: str, labels: tuple[Hashable, ...]
+    ) -> tuple[Floats, Floats]:
+        index_of = {label: index for index, label in enumerate(labels)}
+        columns = [index_of[label] for label in points.labels]
+        kernel = KERNELS[method](points)
+        counts = self.draws(len(labels))
+        drawn = [
+            kernel(counts[start : start + BLOCK].take(columns, axis=1))
+            for start in range(0, len(counts), BLOCK)
+        ]
+        return np.concatenate(drawn), kernel((1 - np.eye(len(labels)))[:, columns])
 
-Kernel = Callable[[Floats], Floats]
-"""Coefficients, `[resamples]`, of how often each point is drawn, `[resamples, n]`."""
+    def of_models(self, samples: Sequence[Points], method: str) -> Floats:
+        """`[resamples]`: coefficients of the points of all models as one sample.
 
+        Both languages and models are drawn, independently of each other, and a point counts as
+        often as its language times its model (Owen 2007, the pigeonhole bootstrap).
 
-def _pearson(points: Points) -> Kernel:
-    return lambda counts: _counted_pearson(points.x, points.y, counts)
-
-
-def _spearman(points: Points) -> Kernel:
-    """Pearson's of the resample's mid-ranks, Σ_j c_j ([x_j < x_i] + [x_j = x_i] / 2)."""
-    x, y = ((_signs(values) + 1) / 2 for values in (points.x, points.y))
-    return lambda counts: _counted_pearson(counts @ x, counts @ y, counts)
-
-
-def _kendall(points: Points) -> Kernel:
-    """Tau-b, Σ c_i c_j s_ij t_ij / √(Σ c_i c_j |s_ij| · Σ c_i c_j |t_ij|), s and t the signs."""
-    x, y = _signs(points.x), _signs(points.y)
-
-    def tau(counts: Floats) -> Floats:
-        concordant, x_pairs, y_pairs = (
-            np.einsum("bi,bi->b", counts @ signs, counts) for signs in (x * y, x**2, y**2)
+        Args:
+            samples: each model's points.
+            method: as of `KERNELS`.
+        """
+        labels = list(dict.fromkeys(label for points in samples for label in points.labels))
+        index_of = {label: index for index, label in enumerate(labels)}
+        columns = [index_of[label] for points in samples for label in points.labels]
+        owners = np.repeat(np.arange(len(samples)), [len(points.x) for points in samples])
+        kernel = KERNELS[method](pooled(samples))
+        languages = self.draws(len(labels))
+        random = np.random.default_rng((self.bootstrap.seed, 1))
+        models = random.multinomial(
+            len(samples), np.full(len(samples), 1 / len(samples)), len(languages)
         )
-        defined = (x_pairs > 0) & (y_pairs > 0)
-        return _ratio(concordant, np.sqrt(x_pairs * y_pairs), defined)
-
-    return tau
-
-
-KERNELS: dict[str, Callable[[Points], Kernel]] = {
-    "pearson": _pearson,
-    "spearman": _spearman,
-    "kendall": _kendall,
-}
-
-
-def _signs(values: Floats) -> Floats:
-    """`[n, n]`: at j, i the sign of value i minus value j."""
-    return np.sign(values - values[:, None])
-
-
-def _counted_pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
-    """Pearson's coefficient per resample of `[n]` or `[resamples, n]` values."""
-    drawn = counts > 0
-    total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    defined = _varies(x, drawn) & _varies(y, drawn)
-    x = x - (counts * x).sum(axis=1, keepdims=True) / total
-    y = y - (counts * y).sum(axis=1, keepdims=True) / total
-    size = np.sqrt((counts * x**2).sum(axis=1) * (counts * y**2).sum(axis=1))
-    return np.clip(_ratio((counts * x * y).sum(axis=1), size, defined), -1.0, 1.0)
-
-
-def _varies(values: Floats, drawn: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Per resample, whether the drawn values differ by more than rounding."""
-    highest = np.where(drawn, values, -np.inf).max(axis=1)
-    lowest = np.where(drawn, values, np.inf).min(axis=1)
-    varies: NDArray[np.bool_] = highest - lowest > 1e-12 * np.abs(values).max()
-    return varies
-
-
-def _ratio(value: Floats, by: Floats, defined: NDArray[np.bool_]) -> Floats:
-    """`value / by` where defined, else NaN."""
-    return np.divide(value, by, out=np.full_like(value, np.nan), where=defined)
+        return np.concatenate(
+            [
+                kernel(
+                    languages[start : start + BLOCK].take(columns, axis=1)
+                    * models[start : start + BLOCK].take(owners, axis=1)
+                )
+                for start in range(0, len(languages), BLOCK)
+            ]
+        )

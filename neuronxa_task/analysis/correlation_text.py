@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.correlate import Correlations
+from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
+from neuronxa_task.analysis.verdict import sentences
 from neuronxa_task.tables import (
     interval,
     number,
@@ -17,6 +20,10 @@ from neuronxa_task.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
+SUMMARY_METHOD = "pearson"
+SUMMARY_ROWS = 22
+SHORT_INTERVAL = "[{low}, {high}]"
+
 
 def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
     """A table of correlations with its numbers as text and without what is nowhere filled."""
@@ -24,22 +31,49 @@ def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
 
     rows = [
         {
-            "model": row["model"] or f"{row['kind']} ({row['models']})",
+            "model": _whose(row),
             "alignment": row["alignment"],
             "benchmark": row["benchmark"],
             "score": row["score"].upper(),
             "method": row["method"],
             "r": number(row["r"]),
             "p": p_value(row["p"]),
+            "p over languages": p_value(row["p_languages"]),
+            "Holm": p_value(row["p_holm"]),
             "n": number(row["n"], 0),
             "95% Fisher": interval(row["fisher_low"], row["fisher_high"]),
             "95% bootstrap": interval(row["bootstrap_low"], row["bootstrap_high"]),
+            "without one": interval(row["leave_one_out_low"], row["leave_one_out_high"]),
+            "95% by family": interval(row["families_low"], row["families_high"]),
+            "partial r": number(row["partial_r"]),
+            "above chance": _above_chance(row),
+            "corrected for noise": number(row["r_noise_corrected"]),
             "paper": number(row["paper"], 4),
             "note": row["note"],
         }
         for row in records(table)
     ]
-    return without_empty(pd.DataFrame(rows), ["paper", "note"])
+    optional = ["partial r", "above chance", "corrected for noise", "paper", "note"]
+    return without_empty(pd.DataFrame(rows), optional)
+
+
+def _whose(row: dict[str, Any]) -> str:
+    if row["kind"] == PER_MODEL:
+        return str(row["model"])
+    what = "mean of" if row["kind"] == MEAN else "pooled:"
+    return f"{what} {row['models']} models"
+
+
+def _above_chance(row: dict[str, Any]) -> str:
+    """r over the languages above chance, and how many these are."""
+    if not number(row["share_above_chance"]):
+        return ""
+    count = (
+        number(row["n_above_chance"], 0)
+        if row["models"] <= 1
+        else f"{100 * row['share_above_chance']:.0f} %"
+    )
+    return f"{number(row['r_above_chance']) or '–'} ({count or '–'})"
 
 
 def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,9 +91,8 @@ def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
             "n": number(row["n"], 0),
             "95% bootstrap": interval(row["bootstrap_low"], row["bootstrap_high"]),
             "Steiger Z": number(row["steiger_z"], 2),
-            "Z: p": p_value(row["steiger_p"]),
-            "Williams t": number(row["williams_t"], 2),
-            "t: p": p_value(row["williams_p"]),
+            "p": p_value(row["steiger_p"]),
+            "Holm": p_value(row["steiger_p_holm"]),
             "note": row["note"],
         }
         for row in records(table)
@@ -69,7 +102,7 @@ def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
 
 def correlations_text(found: Correlations) -> str:
     """Everything `neuronxa correlate` found, for the screen: a block per pair of benchmarks."""
-    sides = ["alignment", "benchmark", "metric", "relative"]
+    sides = ["alignment", "benchmark", "metric"]
     blocks = [
         f"{_heading(rows)}\n{_body(shown_correlations(rows))}"
         for _, rows in found.table.groupby(sides, sort=False)
@@ -84,6 +117,8 @@ def correlations_text(found: Correlations) -> str:
 def _heading(rows: pd.DataFrame) -> str:
     row = rows.iloc[0]
     relative = " relative to the pivot's" if row["relative"] else ""
+    if row.get("chance_corrected", False):
+        relative = " corrected for chance"
     only = f", {row['model']}" if rows["model"].nunique() == 1 else ""
     return f"{row['alignment']} with {row['benchmark']} {row['metric']}{relative}{only}"
 
@@ -92,3 +127,77 @@ def _body(shown: pd.DataFrame) -> str:
     """The rows without what the heading says."""
     said = ["alignment", "benchmark", *(["model"] if shown["model"].nunique() == 1 else [])]
     return text(shown.drop(columns=said), indent="  ")
+
+
+def summary_text(found: Correlations) -> str:
+    """What fits a screen: the verdict, then Pearson's correlations, means over models first."""
+    method = SUMMARY_METHOD
+    if method not in set(found.table["method"]):
+        method = str(found.table["method"].iloc[0])
+    rows = records(found.table[found.table["method"] == method])
+    lines = [line for row in _main_rows(rows) for line in sentences(row)]
+    if not lines:
+        lines = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]
+    groups = _summary_rows(rows)
+    title = f"{method.title()}'s r over languages, with 95% intervals"
+    left_out = len(groups) - SUMMARY_ROWS
+    more = [f"  … {left_out} rows more: --full"] if left_out > 0 else []
+    table = text(_by_score(groups[:SUMMARY_ROWS]), indent="  ")
+    return "\n".join([*lines, "", f"{title}:", table, *more])
+
+
+def _main_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each parallel text, the first score's widest mean: over benchmarks, over models."""
+    chosen: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for row in rows:
+        main = row["kind"] == MEAN or (row["kind"] == PER_MODEL and row["models"] == 1)
+        if not main or row["r"] != row["r"] or row["r"] is None:
+            continue
+        key = (row["alignment"], row["pivot"])
+        best = chosen.get(key)
+        if best is None or (row["score"] == best["score"] and _breadth(row) > _breadth(best)):
+            chosen[key] = row
+    return list(chosen.values())
+
+
+def _breadth(row: dict[str, Any]) -> tuple[int, int]:
+    return int(row["models"]), len(str(row["benchmark"]).split(", "))
+
+
+def _summary_rows(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows of one model and benchmark, a member per score: means first, then single models."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["kind"] != POOLED:
+            key = (row["kind"] == PER_MODEL, row["alignment"], row["pivot"], row["model"])
+            groups.setdefault((*key, row["benchmark"]), []).append(row)
+    ordered = sorted(groups, key=lambda key: (key[0], -len(key[4].split(", "))))
+    if ordered and not ordered[0][0]:  # single models by their mean over benchmarks alone
+        most = max(len(key[4].split(", ")) for key in groups)
+        ordered = [key for key in ordered if not key[0] or len(key[4].split(", ")) == most]
+    return [groups[key] for key in ordered]
+
+
+def _by_score(groups: Sequence[Sequence[dict[str, Any]]]) -> pd.DataFrame:
+    """One row per group, r and its interval in a column per score."""
+    import pandas as pd
+
+    texts = {row["alignment"] for rows in groups for row in rows}
+    made = []
+    for rows in groups:
+        first = rows[0]
+        benchmarks = first["benchmark"].split(", ")
+        line = {
+            "model": _whose(first),
+            **({"alignment": first["alignment"]} if len(texts) > 1 else {}),
+            "benchmark": benchmarks[0] if len(benchmarks) == 1 else f"mean of {len(benchmarks)}",
+            "n": number(max((row["n"] for row in rows if row["n"] == row["n"]), default=None), 0),
+        }
+        for row in rows:
+            ends = SHORT_INTERVAL.format(low=number(row["low"], 2), high=number(row["high"], 2))
+            line[row["score"].upper()] = (
+                f"{number(row['r'], 2) or '–'} {ends if number(row['low']) else '–'}"
+            )
+        made.append(line)
+    table: pd.DataFrame = pd.DataFrame(made).fillna("–")
+    return table

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.analysis.bootstrap import UndefinedCorrelation
-from neuronxa_task.analysis.pairing import Pairing, pairings_of
-from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
-from neuronxa_task.analysis.statistics import correlation_of, fisher_mean
+from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy
+from neuronxa_task.analysis.points import UndefinedCorrelation
+from neuronxa_task.analysis.selection import Selection, did_you_mean, select
+from neuronxa_task.analysis.statistics import coefficient, fisher_mean
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.resource_levels import LEVELS, resource_level
@@ -78,7 +78,7 @@ class Leaderboard:
 
 def leaderboard(
     results: Results,
-    choice: Choice,
+    choice: Selection,
     *,
     all_languages: bool = False,
     sort: str = "nasca",
@@ -98,21 +98,24 @@ def leaderboard(
     import pandas as pd
 
     if sort not in COLUMNS:
-        raise NeuronXAError(f"no column {sort!r} to sort by; columns: {one_of(COLUMNS)}")
+        raise NeuronXAError(
+            f"no column {sort!r} to sort by; columns: {one_of(COLUMNS)}"
+            + did_you_mean(sort, list(COLUMNS))
+        )
     choice = replace(choice, scores=SCORES)
-    alignment, without_score = alignment_of(results, choice)
-    accuracy, without_metric = accuracy_of(results, choice)
-    pairings, notes = pairings_of(alignment, accuracy, choice)
-    notes = [*without_score, *without_metric, *notes]
+    selected = select(results, choice)
+    selected.require_alignment(choice)
+    joins, notes = join_accuracy(selected, choice)
+    notes = [*selected.notes, *notes]
     rows = []
-    for benchmark, corpus in alignment.groupby("benchmark"):
+    for benchmark, corpus in selected.alignment.groupby("benchmark"):
         corpus, left_out = _complete(str(benchmark), corpus)
         notes += left_out
         if not all_languages:
             corpus, left_out = _common(str(benchmark), corpus)
             notes += left_out
         for model, scores in corpus.groupby("model"):
-            own = [each for each in pairings if (each.model, each.alignment) == (model, benchmark)]
+            own = [join for join in joins if (join.model, join.alignment) == (model, benchmark)]
             correlations, undefined = _correlations(own)
             notes += [f"{model}: {reason}" for reason in undefined]
             rows.append(
@@ -187,15 +190,13 @@ def _groups_of(code: str) -> tuple[str, str]:
     return f"script_{script}", f"level_{resource_level(code)}"
 
 
-def _correlations(pairings: Sequence[Pairing]) -> tuple[dict[str, Any], list[str]]:
+def _correlations(joins: Sequence[AccuracyJoin]) -> tuple[dict[str, Any], list[str]]:
     """Correlation of each score with accuracy, and why some are not defined."""
-    row: dict[str, Any] = {"benchmarks": "; ".join(pairing.benchmark for pairing in pairings)}
+    row: dict[str, Any] = {"benchmarks": "; ".join(join.benchmark for join in joins)}
     undefined = []
-    for score in MEANS if pairings else ():
+    for score in MEANS if joins else ():
         try:
-            coefficients = [
-                correlation_of(pairing.points(score), "pearson") for pairing in pairings
-            ]
+            coefficients = [coefficient(join.points(score), "pearson") for join in joins]
             row[f"pearson_{score}"] = fisher_mean(coefficients)
         except UndefinedCorrelation as reason:
             undefined.append(f"pearson_{score} is not defined: {reason}")

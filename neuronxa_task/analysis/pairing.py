@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neuronxa_task.analysis.bootstrap import MIN_POINTS, Points
-from neuronxa_task.analysis.selection import Choice, accuracy_of, alignment_of
+from neuronxa_task.analysis.chance import ONE_SIDED, Bounds, above_chance, bounds
+from neuronxa_task.analysis.points import MIN_POINTS, Points
+from neuronxa_task.analysis.selection import SelectedRows, Selection, select
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.results import Results
-from neuronxa_task.results.comparable import facts_of, require_same_settings
+from neuronxa_task.results.comparable import facts_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OFTEN_BELOW = 0.25
+"""Share of languages below chance, by more than their errors, from which on that is said."""
+ACCURACY = ["accuracy", "stderr", "above_chance"]
+
 
 @dataclass(frozen=True, eq=False)
-class Pairing:
+class AccuracyJoin:
     """One model's alignment on one corpus beside its accuracy on one benchmark.
 
     Attributes:
@@ -29,10 +34,15 @@ class Pairing:
         benchmark: downstream benchmark.
         metric: downstream metric.
         pivot: pivot language of the alignment.
-        table: one row per language (index), one column per score, and `accuracy`, which is divided
-            by the pivot's where that was asked for.
+        table: one row per language (index), one column per score, and `accuracy`, corrected for
+            chance or relative to the pivot's where that was asked for, `stderr`, its standard error
+            (NaN where the file has none), and `above_chance`, whether it is above chance by more
+            than its standard error explains (always, where the chance level is not known).
         unpaired: one row per language that has alignment and was not measured, one column per
             score. In either a score may be missing (NaN).
+        bounds: what `accuracy` can be.
+        pivot_accuracy: of the pivot language, on the scale of `accuracy`; `None` where it was not
+            measured.
     """
 
     model: str
@@ -42,6 +52,8 @@ class Pairing:
     pivot: str
     table: pd.DataFrame
     unpaired: pd.DataFrame
+    bounds: Bounds
+    pivot_accuracy: float | None
 
     @property
     def scores(self) -> list[str]:
@@ -63,77 +75,111 @@ class Pairing:
         """Whether any language has the score."""
         return bool(self.table[score].notna().any())
 
-    def points(self, score: str, *others: str) -> Points:
-        """A score and the accuracy, as points: of the languages that have it and `others`."""
+    def points(self, score: str, *others: str, above_chance: bool = False) -> Points:
+        """A score and the accuracy, as points.
+
+        Args:
+            score: on the x axis.
+            others: scores that a language has to have, too.
+            above_chance: only languages whose accuracy is above chance.
+        """
         rows = self.table.dropna(subset=[score, *others])
+        if above_chance:
+            rows = rows[rows["above_chance"]]
         return Points(
             rows[score].to_numpy(np.float64),
             rows["accuracy"].to_numpy(np.float64),
             tuple(rows.index),
             (score.upper(), self.metric),
+            rows["stderr"].to_numpy(np.float64),
         )
 
 
-def pair(results: Results, choice: Choice) -> tuple[list[Pairing], list[str]]:
+def pair(results: Results, choice: Selection) -> tuple[list[AccuracyJoin], list[str]]:
     """Set every model's alignment beside its accuracies.
 
     Returns:
-        Every pairing of at least three languages, and notes on the others and on what was taken.
+        Every join of at least three languages, and notes on the others and on what was taken.
 
     Raises:
-        NeuronXAError: a choice names nothing in the results, settings differ, or no pairing has
-            three languages.
+        NeuronXAError: a choice names nothing in the results, settings differ, or no join has three
+            languages.
     """
-    alignment, without_score = alignment_of(results, choice)
-    if results.downstream.empty:
-        raise NeuronXAError(
+    selected = select(results, choice)
+    selected.require_alignment(choice)
+    joins, notes = join_accuracy(selected, choice)
+    if not joins:
+        reasons = [*results.hints[:1], without_joins(selected, choice, notes)]
+        raise NeuronXAError("; ".join(reasons))
+    return joins, [*selected.notes, *notes]
+
+
+def join_accuracy(
+    selected: SelectedRows, choice: Selection
+) -> tuple[list[AccuracyJoin], list[str]]:
+    """Every join of at least three languages, of which there may be none, and notes."""
+    joins: list[AccuracyJoin] = []
+    notes: list[str] = []
+    for join in _joins(selected, choice):
+        what = f"{join.alignment} and {join.benchmark} of {join.model}"
+        below = _below_chance(join)
+        try:
+            join = _transformed(join, selected.accuracy, choice)
+        except NeuronXAError as reason:
+            notes.append(f"{what} left out: {reason}")
+            continue
+        if len(join.table) < MIN_POINTS:
+            count = len(join.table)
+            notes.append(f"not correlated, as only {count} languages have both: {what}")
+            continue
+        notes += below
+        joins.append(join)
+    if joins:
+        measured = selected.accuracy.dropna(subset="value")
+        notes += _without_counterpart(selected.alignment, measured)
+    return joins, notes
+
+
+def _below_chance(join: AccuracyJoin) -> list[str]:
+    """A note where the level of chance seems to be too high."""
+    chance = join.bounds.chance
+    if chance is None:
+        return []
+    below = chance - join.table["accuracy"] > ONE_SIDED * join.table["stderr"]
+    if below.mean() <= OFTEN_BELOW:
+        return []
+    return [
+        f"{join.benchmark} of {join.model} is below chance, {chance:.3g}, in {below.sum()} of "
+        f"{len(below)} languages; if that level is wrong, give --chance {join.benchmark}=LEVEL"
+    ]
+
+
+def without_joins(selected: SelectedRows, choice: Selection, notes: list[str]) -> str:
+    """Why there is no join, in words."""
+    if selected.alignment.empty:
+        return f"the results hold no {one_of(choice.scores)}"
+    if selected.accuracy.empty:
+        return (
             "the results hold alignment only; run a benchmark in the same languages, such as "
             "belebele_fra_Latn, or name other benchmarks with --pattern mybench=mytask_{lang}"
         )
-    accuracy, without_metric = accuracy_of(results, choice)
-    pairings, notes = pairings_of(alignment, accuracy, choice)
-    accuracy = accuracy.dropna(subset="value")
-    if not pairings:
-        reasons = [
-            *results.hints[:1],
-            _too_few(alignment, accuracy, relative=choice.relative),
-            *notes[:3],
-        ]
-        raise NeuronXAError("; ".join(reasons))
-    one_sided = _without_counterpart(alignment, accuracy)
-    return pairings, [*without_score, *without_metric, *notes, *one_sided]
+    measured = selected.accuracy.dropna(subset="value")
+    reasons = [_too_few(selected.alignment, measured, relative=choice.relative), *notes[:3]]
+    return "; ".join(reasons)
 
 
-def pairings_of(
-    alignment: pd.DataFrame, accuracy: pd.DataFrame, choice: Choice
-) -> tuple[list[Pairing], list[str]]:
-    """`pair` for rows that `alignment_of` and `accuracy_of` chose; there may be no pairing."""
-    import pandas as pd
-
-    both = pd.concat([alignment, accuracy]) if len(accuracy) else alignment
-    notes = require_same_settings(both, allow_mixed=choice.allow_mixed)
-    pairings = []
-    for pairing in _pairings(alignment, accuracy, choice):
-        what = f"{pairing.alignment} and {pairing.benchmark} of {pairing.model}"
-        if choice.relative:
-            try:
-                pairing = _relative(pairing, accuracy)
-            except NeuronXAError as reason:
-                notes.append(f"{what} left out: {reason}")
-                continue
-        if len(pairing.table) < MIN_POINTS:
-            count = len(pairing.table)
-            notes.append(f"not correlated, as only {count} languages have both: {what}")
-            continue
-        pairings.append(pairing)
-    return pairings, notes
-
-
-def _pairings(alignment: pd.DataFrame, accuracy: pd.DataFrame, choice: Choice) -> Iterator[Pairing]:
+def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
     """Every model, alignment benchmark, pivot and downstream benchmark, however few languages."""
+    alignment, accuracy = selected.alignment, selected.accuracy
     pivot_of = {line: to_flores(facts_of(line)["pivot"]) for line in set(alignment["signature"])}
     alignment = alignment.assign(pivot=alignment["signature"].map(pivot_of))
     known = set(alignment["metric"])
+    limits_of = {
+        (str(benchmark), str(metric)): bounds(
+            str(benchmark), str(metric), list(rows["value"].dropna()), choice.chance
+        )
+        for (benchmark, metric), rows in accuracy.groupby(["benchmark", "metric"])
+    }
     for key, rows in alignment.groupby(["model", "benchmark", "pivot"]):
         model, corpus, pivot = map(str, key)
         scores = rows.pivot(index="language", columns="metric", values="value")
@@ -142,33 +188,81 @@ def _pairings(alignment: pd.DataFrame, accuracy: pd.DataFrame, choice: Choice) -
         if choice.include_pivot:
             scores.loc[pivot] = 1.0
         own = accuracy[accuracy["model"] == model]
-        for (benchmark, metric), found in own.groupby(["benchmark", "metric"]):
-            measured = found.set_index("language")["value"].rename("accuracy")
-            yield Pairing(
-                *(model, corpus, str(benchmark), str(metric), pivot),
-                table=scores.join(measured.dropna(), how="inner").sort_index(),
+        for (benchmark, metric), of_benchmark in own.groupby(["benchmark", "metric"]):
+            limits = limits_of[str(benchmark), str(metric)]
+            measured = _measured(of_benchmark, limits)
+            of_pivot = measured["accuracy"].dropna().get(pivot)
+            yield AccuracyJoin(
+                model=model,
+                alignment=corpus,
+                benchmark=str(benchmark),
+                metric=str(metric),
+                pivot=pivot,
+                table=scores.join(measured.dropna(subset="accuracy"), how="inner").sort_index(),
                 unpaired=scores[~scores.index.isin(measured.index)].sort_index(),
+                bounds=limits,
+                pivot_accuracy=None if of_pivot is None else float(of_pivot),
             )
 
 
-def _relative(pairing: Pairing, accuracy: pd.DataFrame) -> Pairing:
-    """The pairing with its accuracies divided by the pivot's.
+def _measured(rows: pd.DataFrame, limits: Bounds) -> pd.DataFrame:
+    """Accuracy, its standard error and whether it is above chance, by language."""
+    rows = rows.set_index("language")
+    values, stderrs = rows["value"].to_numpy(np.float64), rows["stderr"].to_numpy(np.float64)
+    documents = rows["n"].to_numpy(np.float64, na_value=np.nan)
+    above = (
+        np.ones(len(rows), bool)
+        if limits.chance is None
+        else above_chance(values, stderrs, documents, limits)
+    )
+    measured: pd.DataFrame = rows.assign(accuracy=values, above_chance=above)[ACCURACY]
+    return measured
+
+
+def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Selection) -> AccuracyJoin:
+    """The join with its accuracies corrected for chance, or relative to the pivot's, if asked for.
 
     Raises:
-        NeuronXAError: the pivot has none, or 0.
+        NeuronXAError: the pivot has no accuracy above chance, or the chance level is not known.
     """
-    rows = accuracy[["model", "benchmark"]] == [pairing.model, pairing.benchmark]
-    measured = accuracy[rows.all(axis=1)].set_index("language")["value"].dropna()
-    value, pivot = measured.get(pairing.pivot), pairing.pivot
+    chance = join.bounds.chance
+    if choice.chance_corrected:
+        if chance is None or join.bounds.ceiling is None:
+            raise NeuronXAError(
+                f"the chance level of {join.benchmark} {join.metric} is not known, which "
+                f"--chance-corrected needs; give it with --chance {join.benchmark}=LEVEL"
+            )
+        return _scaled(join, chance, join.bounds.ceiling - chance)
+    if not choice.relative:
+        return join
+    value, pivot = join.pivot_accuracy, join.pivot
     if value is None:
+        rows = accuracy[["model", "benchmark"]] == [join.model, join.benchmark]
+        measured = accuracy[rows.all(axis=1)].dropna(subset="value")["language"]
         raise NeuronXAError(
             f"no accuracy in the pivot {pivot}, which --relative divides by; there is accuracy in "
-            f"{one_of(measured.index)}: run it in the pivot, too"
+            f"{one_of(measured)}: run it in the pivot, too"
         )
-    if value <= 0:
-        raise NeuronXAError(f"accuracy {value:g} in the pivot {pivot}: no divisor")
-    table = pairing.table.assign(accuracy=pairing.table["accuracy"] / value)
-    return replace(pairing, table=table)
+    if value <= (chance or 0.0):
+        above = f"chance, {chance:.4g}" if chance else "0"
+        raise NeuronXAError(
+            f"accuracy {value:.4g} in the pivot {pivot} is not above {above}: no divisor"
+        )
+    return _scaled(join, chance or 0.0, value - (chance or 0.0))
+
+
+def _scaled(join: AccuracyJoin, offset: float, divisor: float) -> AccuracyJoin:
+    """The join with `(accuracy − offset) / divisor` for its accuracies."""
+    table = join.table.assign(
+        accuracy=(join.table["accuracy"] - offset) / divisor, stderr=join.table["stderr"] / divisor
+    )
+    pivot = join.pivot_accuracy
+    return replace(
+        join,
+        table=table,
+        bounds=join.bounds.scaled(offset, divisor),
+        pivot_accuracy=None if pivot is None else (pivot - offset) / divisor,
+    )
 
 
 def _too_few(alignment: pd.DataFrame, accuracy: pd.DataFrame, *, relative: bool) -> str:

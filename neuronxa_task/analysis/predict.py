@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuronxa_task.analysis.bootstrap import UndefinedCorrelation
-from neuronxa_task.analysis.pairing import Pairing, pair
-from neuronxa_task.analysis.regression import fit, left_out, left_out_mean
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.pairing import AccuracyJoin, pair
+from neuronxa_task.analysis.points import Points, UndefinedCorrelation
+from neuronxa_task.analysis.regression import Errors, fit, leave_one_out, leave_one_out_mean
+from neuronxa_task.analysis.selection import Selection, did_you_mean
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages import language
+from neuronxa_task.languages.families import family
 from neuronxa_task.results import Results
-from neuronxa_task.tables import interval, number, records, without_empty
+from neuronxa_task.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BEST_LAYER = frozenset({"belebele"})
+"""Benchmarks for which MEXA's estimate takes the best layer's alignment, not the mean's."""
+
 FIT_COLUMNS = (
     *("model", "alignment", "pivot", "benchmark", "metric", "relative", "score", "n"),
     *("intercept", "slope", "r_squared", "rmse", "mae", "baseline_rmse", "baseline_mae", "note"),
+    *("floor", "ceiling", "families"),
+    *("family_rmse", "family_mae", "family_baseline_rmse", "family_baseline_mae"),
+    *("mexa_estimate_rmse", "mexa_estimate_mae", "chance_corrected"),
 )
 ESTIMATE_COLUMNS = (
     *("model", "alignment", "pivot", "benchmark", "metric", "relative", "score", "language"),
     *("name", "alignment_score", "estimate", "low", "high", "note"),
+    *("mexa_estimate", "chance_corrected"),
 )
 
 
@@ -35,10 +43,15 @@ class Predictions:
     """What `neuronxa predict` finds.
 
     Attributes:
-        fits: one row per model, benchmark and score, in `FIT_COLUMNS`: the line, and the errors of
-            leaving one language out, of the line and of the mean-only baseline.
+        fits: one row per model, benchmark and score, in `FIT_COLUMNS`: the curve of
+            `neuronxa_task.analysis.regression.Curve`, and the errors of leaving one language out,
+            of the curve and of the mean of the others (`baseline_*`); the same of leaving one
+            language family out (`family_*`); and the errors of MEXA's estimate, which is not
+            fitted: alignment times the pivot's accuracy, alignment being that of the best layer for
+            Belebele and the mean over layers for other benchmarks (Kargaran et al. 2024,
+            arXiv 2410.05873, and the authors' page of estimates).
         estimates: one row per language that has alignment and was not measured, in
-            `ESTIMATE_COLUMNS`.
+            `ESTIMATE_COLUMNS`. `low` and `high` end at the bounds of the curve.
         notes: what the reader has to know.
     """
 
@@ -48,13 +61,13 @@ class Predictions:
 
 
 def predictions(
-    results: Results, choice: Choice, *, score: str, confidence: float = 0.95
+    results: Results, choice: Selection, *, score: str, confidence: float = 0.95
 ) -> Predictions:
     """Fit accuracy over alignment and estimate it where there is no benchmark.
 
     Args:
         results: what was read.
-        choice: what is set beside each other; a line is fitted for each of its scores.
+        choice: what is set beside each other; a curve is fitted for each of its scores.
         score: the one that the estimates are made from.
         confidence: of the prediction intervals.
 
@@ -65,117 +78,121 @@ def predictions(
     import pandas as pd
 
     if score not in choice.scores:
-        raise NeuronXAError(f"score is {score!r}; expected one of: {one_of(choice.scores)}")
-    pairings, notes = pair(results, choice)
-    if score not in pairings[0].scores:
-        raise NeuronXAError(f"the results hold no {score}; found: {one_of(pairings[0].scores)}")
-    shared = {"relative": choice.relative}
-    fits = [shared | _fit(pairing, each) for pairing in pairings for each in pairing.scores]
-    estimates = [
-        shared | row
-        for pairing in pairings
-        for row in _estimates(pairing, score, confidence, relative=choice.relative)
-    ]
+        raise NeuronXAError(
+            f"score is {score!r}; expected one of: {one_of(choice.scores)}"
+            + did_you_mean(score, choice.scores)
+        )
+    known = set(results.alignment["metric"])
+    best_layers = [name for of in choice.scores if (name := f"{of}_max") in known]
+    wider = replace(choice, scores=tuple(dict.fromkeys((*choice.scores, *best_layers))))
+    joins, notes = pair(results, wider)
+    scores = [name for name in joins[0].scores if name in choice.scores]
+    if score not in scores:
+        raise NeuronXAError(f"the results hold no {score}; found: {one_of(scores)}")
+    shared = {"relative": choice.relative, "chance_corrected": choice.chance_corrected}
+    fits = [shared | _fit(join, name) for join in joins for name in scores]
+    estimates = [shared | row for join in joins for row in _estimates(join, score, confidence)]
     table = pd.DataFrame(fits, columns=list(FIT_COLUMNS))
-    notes += [
-        f"{score} predicts {row['benchmark']} of {row['model']} no better than the mean does"
-        for row in records(table)
-        if row["score"] == score and row["rmse"] >= row["baseline_rmse"]
-    ]
+    notes += _no_better(table, score)
     return Predictions(table, pd.DataFrame(estimates, columns=list(ESTIMATE_COLUMNS)), tuple(notes))
 
 
-def _fit(pairing: Pairing, score: str) -> dict[str, Any]:
-    points = pairing.points(score)
-    row = {**pairing.names, "score": score, "note": "", "n": len(points.x)}
+def _no_better(fits: pd.DataFrame, score: str) -> list[str]:
+    """A note on the models and benchmarks that a score does not predict."""
+    worse = [
+        f"{row['benchmark']} of {row['model']}"
+        for row in records(fits)
+        if row["score"] == score and row["rmse"] >= row["baseline_rmse"]
+    ]
+    return (
+        [f"{score} predicts no better than the mean does: {one_of(worse, at_most=4)}"]
+        if (worse)
+        else []
+    )
+
+
+def _fit(join: AccuracyJoin, score: str) -> dict[str, Any]:
+    points, bounds = join.points(score), (join.bounds.floor, join.bounds.ceiling)
+    row = {**join.names, "score": score, "note": "", "n": len(points.x)}
     try:
-        line, errors, baseline = fit(points), left_out(points), left_out_mean(points)
+        curve, errors = fit(points, *bounds), leave_one_out(points, *bounds)
     except UndefinedCorrelation as reason:
         return row | {"note": f"not defined: {reason}"}
     return row | {
-        "intercept": line.intercept,
-        "slope": line.slope,
-        "r_squared": line.r_squared,
-        "rmse": errors.rmse,
-        "mae": errors.mae,
-        "baseline_rmse": baseline.rmse,
-        "baseline_mae": baseline.mae,
+        "intercept": curve.intercept,
+        "slope": curve.slope,
+        "r_squared": curve.r_squared,
+        "floor": curve.floor,
+        "ceiling": curve.ceiling,
+        **_errors("", errors),
+        **_errors("baseline_", leave_one_out_mean(points)),
+        **_by_family(points, *bounds),
+        **_errors("mexa_estimate_", _error_of_mexas_estimate(join, score)),
     }
 
 
-def _estimates(
-    pairing: Pairing, score: str, confidence: float, *, relative: bool
-) -> Iterator[dict[str, Any]]:
-    points = pairing.points(score)
+def _by_family(points: Points, floor: float | None, ceiling: float | None) -> dict[str, Any]:
+    families = [family(str(label)) for label in points.labels]
+    row: dict[str, Any] = {"families": len(set(families))}
+    if len(set(families)) < 2:
+        return row
     try:
-        line = fit(points)
+        row |= _errors("family_", leave_one_out(points, floor, ceiling, families))
+    except UndefinedCorrelation:
+        return row
+    return row | _errors("family_baseline_", leave_one_out_mean(points, families))
+
+
+def _errors(name: str, errors: Errors | None) -> dict[str, float]:
+    return {} if errors is None else {f"{name}rmse": errors.rmse, f"{name}mae": errors.mae}
+
+
+def _mexas_score(join: AccuracyJoin, score: str) -> str | None:
+    """The score that MEXA's estimate is made of; `None` where it or the pivot was not measured."""
+    base = score.removesuffix("_max")
+    wanted = f"{base}_max" if join.benchmark in BEST_LAYER else base
+    return wanted if wanted in join.scores and join.pivot_accuracy is not None else None
+
+
+def _error_of_mexas_estimate(join: AccuracyJoin, score: str) -> Errors | None:
+    wanted = _mexas_score(join, score)
+    if wanted is None or join.pivot_accuracy is None:
+        return None
+    points = join.points(score) if wanted == score else join.points(wanted, score)
+    return Errors.of(points.y - points.x * join.pivot_accuracy) if len(points.x) else None
+
+
+def _estimates(join: AccuracyJoin, score: str, confidence: float) -> Iterator[dict[str, Any]]:
+    points, bounds = join.points(score), join.bounds
+    try:
+        curve = fit(points, bounds.floor, bounds.ceiling)
     except UndefinedCorrelation:
         return  # the row of the fit says why
-    unpaired = pairing.unpaired[score].dropna()
-    x = unpaired.to_numpy(np.float64)
-    estimates, reaches = line.at(x), line.reach(x, confidence)
-    for code, value, estimate, reach in zip(unpaired.index, x, estimates, reaches, strict=True):
+    unpaired = join.unpaired.dropna(subset=[score])
+    x = unpaired[score].to_numpy(np.float64)
+    estimates, half_widths = curve.at(x), curve.half_width(x, confidence)
+    wanted = _mexas_score(join, score)
+    for code, value, estimate, half_width in zip(
+        unpaired.index, x, estimates, half_widths, strict=True
+    ):
+        low, high = estimate - half_width, estimate + half_width
         remarks = []
         if not points.x.min() <= value <= points.x.max():
             remarks.append("alignment outside the fitted range")
-        if not relative and not 0 <= estimate <= 1:
-            remarks.append("estimate outside [0, 1]")
-        yield pairing.names | {
+        if curve.floor is not None and curve.ceiling is not None:
+            if bounds.chance is not None and low <= bounds.chance:
+                remarks.append("may be at chance")
+            low, high = max(low, curve.floor), min(high, curve.ceiling)
+        row = join.names | {
             "score": score,
             "language": code,
             "name": language(code).name,
             "alignment_score": value,
             "estimate": estimate,
-            "low": estimate - reach,
-            "high": estimate + reach,
+            "low": low,
+            "high": high,
             "note": "; ".join(remarks),
         }
-
-
-def shown_fits(table: pd.DataFrame) -> pd.DataFrame:
-    """The fits with their numbers as text."""
-    import pandas as pd
-
-    rows = [
-        {
-            "model": row["model"],
-            "alignment": row["alignment"],
-            "benchmark": row["benchmark"],
-            "score": row["score"].upper(),
-            "n": str(row["n"]),
-            "line": _line(row),
-            "R²": number(row["r_squared"]),
-            "RMSE": number(row["rmse"]),
-            "RMSE of mean": number(row["baseline_rmse"]),
-            "MAE": number(row["mae"]),
-            "MAE of mean": number(row["baseline_mae"]),
-            "note": row["note"],
-        }
-        for row in records(table)
-    ]
-    return without_empty(pd.DataFrame(rows), ["note"])
-
-
-def _line(row: Mapping[str, Any]) -> str:
-    intercept, slope = number(row["intercept"]), number(row["slope"])
-    return f"{intercept} + {slope} · score" if slope else ""
-
-
-def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """The estimates with their numbers as text."""
-    import pandas as pd
-
-    rows = [
-        {
-            "model": row["model"],
-            "benchmark": row["benchmark"],
-            "language": row["language"],
-            "name": row["name"],
-            row["score"].upper(): number(row["alignment_score"]),
-            "estimate": number(row["estimate"]),
-            "95% prediction": interval(row["low"], row["high"]),
-            "note": row["note"],
-        }
-        for row in records(table)
-    ]
-    return without_empty(pd.DataFrame(rows), ["note"])
+        if wanted is not None and join.pivot_accuracy is not None:
+            row["mexa_estimate"] = unpaired.loc[code, wanted] * join.pivot_accuracy
+        yield row

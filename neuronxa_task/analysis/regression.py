@@ -1,53 +1,77 @@
-"""Accuracy predicted from alignment: a straight line over languages, and how far to trust it.
+"""Accuracy predicted from alignment: a bounded curve over languages, and how far to trust it.
 
 Pure functions on numbers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.special import expit, logit
 
-from neuronxa_task.analysis.bootstrap import Floats, Points, UndefinedCorrelation, is_constant
+from neuronxa_task.analysis.points import Floats, Points, UndefinedCorrelation, is_constant
+
+ITERATIONS = 100
+STEEPEST = 30.0
+"""Bound of both parameters, in standard deviations of alignment: σ(30) is 1 but for rounding."""
+CLOSE = 1e-13
 
 
-@dataclass(frozen=True)
-class Line:
-    """Least-squares line of accuracy over alignment.
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Least-squares curve of accuracy over alignment.
+
+    With bounds it is floor + (ceiling − floor) · σ(intercept + slope · x), σ the logistic function,
+    so that no estimate is below chance or above 1; without, intercept + slope · x.
 
     Attributes:
-        intercept: accuracy at no alignment.
-        slope: accuracy per unit of alignment.
+        intercept: as above.
+        slope: as above.
         n: languages.
-        center: their mean alignment.
-        spread: sum of their squared distances from it.
+        floor: lowest estimate; `None` without bounds.
+        ceiling: highest estimate; `None` without bounds.
         error: standard error of the residuals, √(Σ e² / (n − 2)).
-        r_squared: share of the variance explained.
+        r_squared: 1 − Σ e² / Σ (y − ȳ)².
+        inverse: `[2, 2]`, (JᵀJ)⁻¹, J the derivatives by intercept and slope at the languages.
     """
 
     intercept: float
     slope: float
     n: int
-    center: float
-    spread: float
+    floor: float | None
+    ceiling: float | None
     error: float
     r_squared: float
+    inverse: Floats
 
     def at(self, x: Floats) -> Floats:
         """`[m]`: estimated accuracy at each alignment `[m]`."""
-        return self.intercept + self.slope * x
+        linear = self.intercept + self.slope * x
+        if self.floor is None or self.ceiling is None:
+            return linear
+        return np.asarray(self.floor + (self.ceiling - self.floor) * expit(linear))
 
-    def reach(self, x: Floats, confidence: float = 0.95) -> Floats:
+    def half_width(self, x: Floats, confidence: float = 0.95) -> Floats:
         """`[m]`: half the width of the prediction interval of one further language at each `x`.
 
-        t_{n−2} · s · √(1 + 1/n + (x − x̄)² / Σ (x_i − x̄)²), for normal errors of one variance.
+        t_{n−2} · s · √(1 + gᵀ (JᵀJ)⁻¹ g), g the curve's derivatives at x: for normal errors of one
+        variance, exact for the line and the delta method for the bounded curve.
         """
         quantile = stats.t.ppf((1 + confidence) / 2, self.n - 2)
-        return np.asarray(
-            quantile * self.error * np.sqrt(1 + 1 / self.n + (x - self.center) ** 2 / self.spread)
-        )
+        slopes = self.derivatives(x)
+        spread = np.einsum("mi,ij,mj->m", slopes, self.inverse, slopes)
+        return np.asarray(quantile * self.error * np.sqrt(1 + spread))
+
+    def derivatives(self, x: Floats) -> Floats:
+        """`[m, 2]`: derivatives of the estimates by intercept and slope."""
+        design = np.column_stack([np.ones_like(x), x])
+        if self.floor is None or self.ceiling is None:
+            return design
+        share = expit(self.intercept + self.slope * x)
+        return np.asarray(design * ((self.ceiling - self.floor) * share * (1 - share))[:, None])
 
 
 @dataclass(frozen=True)
@@ -63,8 +87,8 @@ class Errors:
         return cls(float(np.sqrt(np.mean(residuals**2))), float(np.mean(np.abs(residuals))))
 
 
-def fit(points: Points) -> Line:
-    """Fit the line.
+def fit(points: Points, floor: float | None = None, ceiling: float | None = None) -> Curve:
+    """Fit the curve; a straight line without bounds.
 
     Raises:
         UndefinedCorrelation: fewer than 3 languages, or alignment or accuracy the same for all.
@@ -74,39 +98,122 @@ def fit(points: Points) -> Line:
     (1.5, 0.833)
     """
     points.require_correlation()
-    found = stats.linregress(points.x, points.y)
-    line = found.intercept + found.slope * points.x
+    if floor is None or ceiling is None:
+        floor = ceiling = None
     n = len(points.x)
-    return Line(
-        intercept=float(found.intercept),
-        slope=float(found.slope),
-        n=n,
-        center=float(points.x.mean()),
-        spread=float(np.sum((points.x - points.x.mean()) ** 2)),
-        error=float(np.sqrt(np.sum((points.y - line) ** 2) / (n - 2))),
-        r_squared=float(found.rvalue**2),
+    intercept, slope = map(float, _parameters(points, np.ones((1, n)), floor, ceiling)[0])
+    curve = Curve(intercept, slope, n, floor, ceiling, 0.0, 0.0, np.zeros((2, 2)))
+    squares = float(np.sum((points.y - curve.at(points.x)) ** 2))
+    slopes = curve.derivatives(points.x)
+    return replace(
+        curve,
+        error=float(np.sqrt(squares / (n - 2))),
+        r_squared=1 - squares / float(np.sum((points.y - points.y.mean()) ** 2)),
+        inverse=np.asarray(np.linalg.pinv(slopes.T @ slopes)),
     )
 
 
-def left_out(points: Points) -> Errors:
-    """Errors of each language's prediction by a line through all the others.
+def leave_one_out(
+    points: Points,
+    floor: float | None = None,
+    ceiling: float | None = None,
+    groups: Sequence[Hashable] | None = None,
+) -> Errors:
+    """Errors of each language's prediction by a curve through all the others.
 
-    Leaving point i out makes its residual e_i into e_i / (1 − h_i), h_i its leverage.
+    Args:
+        points: alignment and accuracy.
+        floor: as of `fit`.
+        ceiling: as of `fit`.
+        groups: of each language, its family, say: all languages of the group are left out, too.
 
     Raises:
-        UndefinedCorrelation: there is no line, or none without one of the languages.
+        UndefinedCorrelation: there is no curve, or none without one of the languages or groups.
     """
-    line = fit(points)
-    for index, label in enumerate(points.labels):
-        if is_constant(np.delete(points.x, index)):
+    points.require_correlation()
+    groups = list(points.labels if groups is None else groups)
+    distinct = list(dict.fromkeys(groups))
+    member = np.array([[of == group for of in groups] for group in distinct])
+    for group, left_out in zip(distinct, member, strict=True):
+        kept = points.x[~left_out]
+        if len(kept) < 2 or is_constant(kept):
             raise UndefinedCorrelation(
-                f"without {label}, {points.names[0]} is the same for all other languages"
+                f"without {group}, {points.names[0]} is the same for all other languages"
             )
-    leverage = 1 / line.n + (points.x - line.center) ** 2 / line.spread
-    return Errors.of((points.y - line.at(points.x)) / (1 - leverage))
+    parameters = _parameters(points, (~member).astype(np.float64), floor, ceiling)
+    own = parameters[np.argmax(member, axis=0)]  # each language is in one group
+    linear = own[:, 0] + own[:, 1] * points.x
+    if floor is not None and ceiling is not None:
+        linear = floor + (ceiling - floor) * expit(linear)
+    return Errors.of(points.y - linear)
 
 
-def left_out_mean(points: Points) -> Errors:
-    """Errors of the baseline: each language predicted by the mean accuracy of all the others."""
-    n = len(points.y)
-    return Errors.of((points.y - points.y.mean()) * n / (n - 1))
+def leave_one_out_mean(points: Points, groups: Sequence[Hashable] | None = None) -> Errors:
+    """Errors of the baseline: each language predicted by the mean accuracy of all the others.
+
+    Args:
+        points: alignment and accuracy.
+        groups: as of `leave_one_out`; at least two.
+    """
+    groups = list(points.labels if groups is None else groups)
+    kept = np.array([[of != own for of in groups] for own in groups], np.float64)
+    return Errors.of(points.y - kept @ points.y / kept.sum(axis=1))
+
+
+def _parameters(
+    points: Points, weights: Floats, floor: float | None, ceiling: float | None
+) -> Floats:
+    """`[fits, 2]`: intercept and slope of one fit per row of weights `[fits, n]`."""
+    center, scale = points.x.mean(), points.x.std()
+    z = (points.x - center) / scale
+    if floor is None or ceiling is None:
+        fitted = _lines(z, points.y, weights)
+    else:
+        fitted = _logistic(z, (points.y - floor) / (ceiling - floor), weights)
+    slope = fitted[:, 1] / scale
+    return np.column_stack([fitted[:, 0] - slope * center, slope])
+
+
+def _lines(z: Floats, y: Floats, weights: Floats) -> Floats:
+    """`[fits, 2]`: weighted least-squares lines."""
+    design = np.column_stack([np.ones_like(z), z])
+    normal = np.einsum("bn,ni,nj->bij", weights, design, design)
+    return np.asarray(np.linalg.solve(normal, ((weights * y) @ design)[..., None])[..., 0])
+
+
+def _logistic(z: Floats, y: Floats, weights: Floats) -> Floats:
+    """`[fits, 2]`: weighted least squares of σ(a + b z), by Levenberg and Marquardt's method."""
+    current = _lines(z, logit(np.clip(y, 0.02, 0.98)), weights)
+    damping = np.full(len(weights), 1e-3)
+    cost, gradient, curvature = _expanded(current, z, y, weights)
+    for _ in range(ITERATIONS):
+        diagonal = np.einsum("bii->bi", curvature) + 1e-12
+        damped = curvature + np.einsum("bi,ij->bij", damping[:, None] * diagonal, np.eye(2))
+        damped += 1e-12 * np.eye(2)
+        step = np.linalg.solve(damped, gradient[..., None])[..., 0]
+        tried = np.clip(current + step, -STEEPEST, STEEPEST)
+        new = _expanded(tried, z, y, weights)
+        better = new[0] < cost
+        gain = np.where(better, cost - new[0], 0.0)
+        current = np.where(better[:, None], tried, current)
+        cost = np.where(better, new[0], cost)
+        gradient = np.where(better[:, None], new[1], gradient)
+        curvature = np.where(better[:, None, None], new[2], curvature)
+        damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-9, 1e9)
+        if np.all((gain <= CLOSE * cost) & (better | (damping > 1e3))):
+            break
+    return current
+
+
+def _expanded(
+    parameters: Floats, z: Floats, y: Floats, weights: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Each fit's cost `[fits]`, descent direction `[fits, 2]` and curvature `[fits, 2, 2]`."""
+    share = expit(parameters[:, :1] + parameters[:, 1:] * z)
+    rest = y - share
+    slope = share * (1 - share)
+    first, second = weights * slope * rest, weights * slope**2
+    gradient = np.column_stack([first.sum(axis=1), first @ z])
+    ones, ones_z, z_z = second.sum(axis=1), second @ z, second @ z**2
+    curvature = np.stack([np.stack([ones, ones_z], -1), np.stack([ones_z, z_z], -1)], -2)
+    return np.sum(weights * rest**2, axis=1), gradient, curvature

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from neuronxa_task.analysis.published import PUBLISHED_RETRIEVAL, SOURCE
-from neuronxa_task.analysis.selection import Choice, alignment_of
+from neuronxa_task.analysis.selection import Selection, of_benchmarks
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.languages.resource_levels import resource_level
 from neuronxa_task.results import Results
@@ -65,7 +65,7 @@ class RetrievalTable:
     notes: tuple[str, ...]
 
 
-def retrieval_table(results: Results, choice: Choice) -> RetrievalTable:
+def retrieval_table(results: Results, choice: Selection) -> RetrievalTable:
     """Retrieval of every model, over head, tail and all languages.
 
     Args:
@@ -77,8 +77,8 @@ def retrieval_table(results: Results, choice: Choice) -> RetrievalTable:
     """
     import pandas as pd
 
-    alignment, notes = alignment_of(results, choice)
-    notes += require_same_settings(alignment, allow_mixed=choice.allow_mixed)
+    alignment = of_benchmarks(results.alignment, choice.alignment)
+    notes = require_same_settings(alignment, allow_mixed=choice.allow_mixed)
     keys = alignment[["model", "benchmark", "language"]].drop_duplicates()
     rows, without = [], []
     for (model, benchmark), members in keys.groupby(["model", "benchmark"]):

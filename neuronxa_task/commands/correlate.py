@@ -28,44 +28,66 @@ def correlate(
     allow_mixed_signatures: options.AllowMixed = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    chance: options.Chance = None,
+    chance_corrected: options.ChanceCorrected = False,
+    full: options.Full = False,
     output: options.Output = None,
 ) -> None:
     """Correlate alignment with accuracy over languages.
 
-    Per model, as the mean over models (Fisher's z) and pooled, with p, n, and 95% intervals by
-    bootstrap over languages and by Fisher's z; and two scores against each other by Steiger's and
-    Williams' tests. The pivot language is left out.
+    The screen shows the verdict and Pearson's r; --full and --output show all: per model, as the
+    mean over models (Fisher's z) and pooled, with p, n and 95% intervals, over the languages above
+    chance, given resource level and script, and by language family; and two scores against each
+    other by Steiger's test. The pivot language is left out.
 
     Example: neuronxa correlate demo_results/ --scores nasca,mexa --output correlation/
     """
     from neuronxa_task.analysis.bootstrap import Bootstrap
-    from neuronxa_task.analysis.correlate import correlations
+    from neuronxa_task.analysis.correlate import correlation_table, require_methods
     from neuronxa_task.analysis.correlation_text import (
+        SUMMARY_METHOD,
         correlations_text,
         shown_comparisons,
         shown_correlations,
+        summary_text,
     )
+    from neuronxa_task.analysis.pairing import pair
     from neuronxa_task.analysis.published import published_text
     from neuronxa_task.tables import write
 
+    choice = options.choice_of(
+        *(scores, alignment, benchmarks, metric),
+        relative=relative,
+        include_pivot=include_pivot,
+        allow_mixed=allow_mixed_signatures,
+        chance=chance,
+        chance_corrected=chance_corrected,
+    )
+    chosen = options.names(methods)
+    require_methods(chosen)
+    if not full and output is None:
+        chosen = [SUMMARY_METHOD if SUMMARY_METHOD in chosen else chosen[0]]
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    found = correlations(
-        read,
-        options.choice_of(
-            *(scores, alignment, benchmarks, metric),
-            relative=relative,
-            include_pivot=include_pivot,
-            allow_mixed=allow_mixed_signatures,
-        ),
-        methods=options.names(methods),
+    joins, notes = pair(read, choice)
+    found = correlation_table(
+        joins,
+        choice,
+        methods=chosen,
         bootstrap=Bootstrap(resamples, seed),
         paper=paper,
     )
-    notes = [*read.notes, *found.notes]
-    typer.echo(correlations_text(found))
+    notes = [*read.notes, *notes, *found.notes]
+    typer.echo(
+        correlations_text(found) + "\n\n" + summary_text(found) if full else summary_text(found)
+    )
     if paper:
         typer.echo("\n" + published_text(relative=relative))
-    options.echo_notes(notes)
+    options.echo_notes(notes, full=full)
+    if not full and output is None:
+        typer.echo(
+            "\nAll coefficients, models and comparisons of scores: --full, or --output FOLDER. "
+            "A page of them: neuronxa report"
+        )
     if output is None:
         return
     caption = "Correlation of alignment with accuracy over languages"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.analysis.selection import Selection
     from neuronxa_task.results import Results
 
 ResultPaths = Annotated[
@@ -74,7 +74,10 @@ Metric = Annotated[
 ]
 Relative = Annotated[
     bool,
-    typer.Option("--relative", help="Divide accuracy by the pivot language's (transferability)."),
+    typer.Option(
+        "--relative",
+        help="Divide accuracy above chance by the pivot language's (transferability).",
+    ),
 ]
 IncludePivot = Annotated[
     bool,
@@ -82,6 +85,23 @@ IncludePivot = Annotated[
         "--include-pivot", help="Add the pivot language, whose alignment with itself is 1."
     ),
 ]
+Chance = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(
+        "--chance",
+        metavar="BENCHMARK=LEVEL",
+        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
+        "harness's benchmarks are known. May be given several times.",
+    ),
+]
+ChanceCorrected = Annotated[
+    bool,
+    typer.Option(
+        "--chance-corrected",
+        help="Take accuracy above chance, as a share of what is left above chance.",
+    ),
+]
+Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
 Paper = Annotated[
     bool, typer.Option("--paper", help="Set the figures that the paper reports beside.")
 ]
@@ -134,11 +154,14 @@ def choice_of(
     relative: bool,
     include_pivot: bool,
     allow_mixed: bool,
-) -> Choice:
-    """The choice that the options make."""
-    from neuronxa_task.analysis.selection import Choice
+    chance: Sequence[str] | None = None,
+    chance_corrected: bool = False,
+) -> Selection:
+    """The choice that the options make, checked before any file is read."""
+    from neuronxa_task.analysis.chance import parse_chance
+    from neuronxa_task.analysis.selection import Selection
 
-    return Choice(
+    made = Selection(
         scores=tuple(dict.fromkeys(names(scores))),
         alignment=names(alignment),
         benchmarks=names(benchmarks),
@@ -146,13 +169,24 @@ def choice_of(
         relative=relative,
         include_pivot=include_pivot,
         allow_mixed=allow_mixed,
+        chance_corrected=chance_corrected,
+        chance=parse_chance(chance or ()),
     )
+    made.require_scores()
+    return made
 
 
-def echo_notes(notes: Sequence[str]) -> None:
-    """Print notes, if any, below the tables."""
-    if notes:
-        typer.echo("\n" + "\n".join(f"note: {note}" for note in notes))
+SHOWN_NOTES = 6
+
+
+def echo_notes(notes: Sequence[str], *, full: bool = True) -> None:
+    """Print notes, if any, below the tables; unless `full`, the first and how many more."""
+    shown = notes if full or len(notes) <= SHOWN_NOTES else notes[: SHOWN_NOTES - 1]
+    lines = [f"note: {note}" for note in shown]
+    if len(shown) < len(notes):
+        lines.append(f"note: … {len(notes) - len(shown)} more: --full")
+    if lines:
+        typer.echo("\n" + "\n".join(lines))
 
 
 def echo_files(paths: Sequence[Path]) -> None:

@@ -25,39 +25,44 @@ def predict(
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
+    chance: options.Chance = None,
+    chance_corrected: options.ChanceCorrected = False,
+    full: options.Full = False,
     output: options.Output = None,
 ) -> None:
     """Estimate accuracy in languages without a benchmark.
 
-    Fits a straight line of accuracy over alignment, per model and benchmark, and shows the error of
-    leaving each language out in turn beside that of predicting the mean of the others. Intervals
-    are 95% prediction intervals of one further language.
+    Fits a curve of accuracy over alignment between chance and 1, per model and benchmark, and shows
+    the error of leaving each language, or each language family, out in turn beside that of
+    predicting the mean of the others, and of MEXA's estimate (alignment times the pivot's
+    accuracy). Intervals are 95% prediction intervals of one further language.
 
     Example: neuronxa predict demo_results/ --score nasca
     """
-    from neuronxa_task.analysis.predict import predictions, shown_estimates, shown_fits
-    from neuronxa_task.tables import text, write
-
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    found = predictions(
-        read,
-        options.choice_of(
-            *(",".join((score, scores)), alignment, benchmarks, metric),
-            relative=relative,
-            include_pivot=include_pivot,
-            allow_mixed=allow_mixed_signatures,
-        ),
-        score=score,
+    from neuronxa_task.analysis.predict import predictions
+    from neuronxa_task.analysis.prediction_text import (
+        full_text,
+        shown_estimates,
+        shown_fits,
+        summary_text,
     )
-    typer.echo("Error of each language's prediction from the others, and of their mean:")
-    typer.echo(text(shown_fits(found.fits), indent="  "))
-    if len(found.estimates):
-        typer.echo(f"\nEstimates from {score.upper()} for languages without the benchmark:")
-        typer.echo(text(shown_estimates(found.estimates), indent="  "))
-    else:
-        typer.echo("\nEvery language that has alignment has the benchmark, too: none to estimate.")
+    from neuronxa_task.tables import write
+
+    choice = options.choice_of(
+        *(",".join((score, scores)), alignment, benchmarks, metric),
+        relative=relative,
+        include_pivot=include_pivot,
+        allow_mixed=allow_mixed_signatures,
+        chance=chance,
+        chance_corrected=chance_corrected,
+    )
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
+    found = predictions(read, choice, score=score)
+    if full:
+        typer.echo(full_text(found, score) + "\n")
+    typer.echo(summary_text(found, score))
     notes = [*read.notes, *found.notes]
-    options.echo_notes(notes)
+    options.echo_notes(notes, full=full)
     if output is None:
         return
     paths = write(

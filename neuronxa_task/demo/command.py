@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from neuronxa_task.analysis.selection import Choice
+from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.demo import MODEL_DIR
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.harness import run_module
@@ -53,7 +53,7 @@ def run(output: Path) -> str:
         raise NeuronXAError(f"expected one new result file in {output}, found {len(written)}")
     path = written.pop()
     results = json.loads(path.read_text(encoding="utf-8"))["results"]
-    report = write_report(read_results([path]), output, TITLE, Choice())
+    report = write_report(read_results([path]), output, TITLE, Selection())
     return f"{summary(results, exposure())}\n\nResult file: {path}\nReport: {report.page}"
 
 

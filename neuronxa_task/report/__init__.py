@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from neuronxa_task.analysis.selection import Choice
+    from neuronxa_task.analysis.selection import Selection
     from neuronxa_task.results import Results
 
 
@@ -22,7 +22,7 @@ class Report:
 
 
 def write_report(
-    results: Results, output: Path, title: str, choice: Choice, *, paper: bool = False
+    results: Results, output: Path, title: str, choice: Selection, *, paper: bool = False
 ) -> Report:
     """Write `report.html` and `pictures/`.
 
@@ -37,14 +37,15 @@ def write_report(
         NeuronXAError: the choice names nothing in the results, settings differ and the choice does
             not allow it, or the folder cannot be written.
     """
-    from neuronxa_task.analysis.correlate import correlations
+    from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.report.content import Content
     from neuronxa_task.report.page import render
     from neuronxa_task.report.pictures import write_pictures
 
     content = Content(results, choice)
-    found = correlations(results, choice, paper=paper) if content.pairings else None
+    joins = content.pairings
+    found = correlation_table(joins, choice, paper=paper) if joins else None
     notes = content.notes if found is None else (*content.notes, *found.notes)
     notes = tuple(dict.fromkeys(notes))
     text = render(content, found, title, notes)

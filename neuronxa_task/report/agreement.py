@@ -1,12 +1,14 @@
-"""How closely alignment goes with accuracy: the report's words, tables and intervals."""
+"""How closely alignment goes with accuracy: the report's words and intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.analysis.correlate import MEAN, POOLED, Correlations
+from neuronxa_task.analysis.correlate import Correlations
+from neuronxa_task.analysis.correlation_rows import MEAN, POOLED
+from neuronxa_task.analysis.verdict import sentences
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.tables import MISSING, written
 
@@ -14,17 +16,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_METHOD = "pearson"
-IN_WORDS = {MEAN: "mean over the models", POOLED: "all models' languages pooled"}
+IN_WORDS = {MEAN: "mean of these models", POOLED: "all models' languages pooled"}
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A coefficient with its 95 % interval; `note` where there is none."""
+    """A coefficient with its 95 % interval over languages; `note` where there is none.
+
+    Attributes:
+        r: coefficient.
+        low: lower end of the interval.
+        high: upper end.
+        note: why there is none, or what it leaves out.
+        verdict: `positive`, `negative` or `cannot tell`.
+        sentences: what it shows, in words.
+        row: the whole row of the table of correlations, by column.
+    """
 
     r: float | None
     low: float | None
     high: float | None
     note: str
+    verdict: str
+    sentences: Sequence[str]
+    row: Mapping[str, Any]
 
     @property
     def text(self) -> str:
@@ -33,7 +48,7 @@ class Estimate:
 
     @property
     def interval(self) -> str:
-        """Both ends."""
+        """Its interval, as in `0.50 to 0.95`."""
         if self.low is None or self.high is None:
             return ""
         return f"{self.low:.2f} to {self.high:.2f}".replace("-", "−")
@@ -92,24 +107,25 @@ def summary(content: Content, found: Correlations, names: dict[str, str]) -> lis
         ]
         published = {row["score"]: _given(row["paper"]) for row in rows.to_dict("records")}
         paper = [f"{score.upper()} {r:.4f}" for score, r in published.items() if r is not None]
-        pairings = [each for each in content.pairings if each.alignment == text]
+        joins = [join for join in content.pairings if join.alignment == text]
         name = str(benchmark)
         if benchmark in content.metrics:
-            pairings = [each for each in pairings if each.benchmark == benchmark]
-        elif len(every := {each.benchmark for each in pairings}) == len(name.split(", ")):
+            joins = [join for join in joins if join.benchmark == benchmark]
+        elif len(every := {join.benchmark for join in joins}) == len(name.split(", ")):
             name = f"mean over {len(every)} benchmarks"
         else:
-            pairings = [each for each in pairings if each.benchmark in name.split(", ")]
+            joins = [join for join in joins if join.benchmark in name.split(", ")]
             name = f"mean over {name}"
-        languages = {code for each in pairings for code in each.table.index}
+        languages = {code for join in joins for code in join.table.index}
         groups.append(Group(name, str(text), len(languages), lines, paper))
     return groups
 
 
 def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
     for row in rows[rows["score"] == score].to_dict("records"):
-        r, low, high = (_given(row[name]) for name in ("r", "bootstrap_low", "bootstrap_high"))
-        return Estimate(r, low, high, row["note"])
+        r, low, high = (_given(row[name]) for name in ("r", "low", "high"))
+        told = [] if r is None or row["kind"] == POOLED else sentences(row)
+        return Estimate(r, low, high, row["note"], row["verdict"], told, row)
     return None
 
 
@@ -133,28 +149,9 @@ def in_words(content: Content, groups: Sequence[Group]) -> list[str]:
     ]
     if not known:
         return []
-    group, estimate = known[-1]  # the mean over benchmarks is the last, where there is one
-    score = content.scores[0].upper()
-    ends = f", 95 % bootstrap interval {estimate.interval}" if estimate.interval else ""
-    whose = f"{group.main.who}, " if len(content.models) > 1 else ""
-    if group.main.kind == MEAN:
-        whose = f"mean over {group.main.models} models, "
-    sentences = [
-        f"r = {estimate.text} between {score} ({group.text}) and accuracy ({group.name}){ends}; "
-        f"{whose}{group.languages} languages.",
-        _meaning(estimate),
-    ]
+    _, estimate = known[-1]  # the mean over benchmarks is the last, where there is one
+    told = list(estimate.sentences)
     if len(known) > 1:
         single = ", ".join(f"{group.name} {each.text}" for group, each in known[:-1])
-        sentences.append(f"By benchmark: {single}.")
-    return sentences
-
-
-def _meaning(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "Too few languages for an interval."
-    if estimate.low > 0:
-        return "Languages that are better aligned do better."
-    if estimate.high < 0:
-        return "Languages that are better aligned do worse."
-    return "The interval holds 0: no clear relation."
+        told.append(f"By benchmark: r = {single}.")
+    return told

@@ -8,12 +8,10 @@ from functools import cached_property
 from math import isnan, nan
 from statistics import fmean
 
-from neuronxa_task.analysis.pairing import Pairing, pair
-from neuronxa_task.analysis.selection import Choice, accuracy_of, of_benchmarks
-from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy, without_joins
+from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results
-from neuronxa_task.results.comparable import require_same_settings
 
 REPRESENTATIONS = {"nas": "neuron states", "nav": "neuron values", "emb": "embeddings"}
 SHOWN_FROM_BEST_TO_WORST = 5
@@ -29,11 +27,17 @@ class Number:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it."""
+    """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it.
+
+    `y_stderr` is the standard error of y (NaN where there is none), `above_chance` whether y is
+    above chance by more than that explains.
+    """
 
     language: Language
     x: float
     y: float
+    y_stderr: float = nan
+    above_chance: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,18 @@ class Content:
         scores: of `nasca`, `navca` and `mexa` those that there are.
         metrics: the metric shown of each downstream benchmark, most languages first.
         notes: what was left out, of the results and of the pairings.
-        pairings: alignment beside accuracy.
+        pairings: alignment beside accuracy; none where no model has both in three languages.
         unpaired: why there are none, if there are none.
     """
 
-    def __init__(self, results: Results, choice: Choice) -> None:
+    def __init__(self, results: Results, choice: Selection) -> None:
         import pandas as pd
 
-        choice.require_scores()
         self.results = results
         self.choice = choice
-        alignment = of_benchmarks(results.alignment, choice.alignment)
-        downstream, notes = accuracy_of(results, choice)
-        self.table = pd.concat([each for each in (alignment, downstream) if len(each)])
-        notes += require_same_settings(self.table, allow_mixed=choice.allow_mixed)
+        selected = select(results, choice)
+        alignment, downstream = selected.scored, selected.accuracy
+        self.table = pd.concat([rows for rows in (alignment, downstream) if len(rows)])
         self.models = sorted(self.table["model"].unique())
         self.texts = list(dict.fromkeys(alignment["benchmark"]))
         known = set(alignment["metric"])
@@ -90,13 +92,11 @@ class Content:
             model, benchmark, metric = key
             found.setdefault((model, benchmark, metric), {})[code] = Number(value, stderr)
         self.numbers: Mapping[tuple[str, str, str], Mapping[str, Number]] = found
-        self.pairings: Sequence[Pairing] = ()
-        self.unpaired: str | None = None
-        try:
-            self.pairings, notes = pair(results, choice)
-        except NeuronXAError as error:
-            self.unpaired = f"No pairs to correlate: {error}."
-        self.notes = (*results.notes, *notes, *self._hybrids())
+        self.pairings, notes = join_accuracy(selected, choice)
+        self.unpaired = None
+        if not self.pairings:
+            self.unpaired = f"No correlation: {without_joins(selected, choice, [])}."
+        self.notes = (*results.notes, *selected.notes, *notes, *self._hybrids())
 
     def _hybrids(self) -> Iterator[str]:
         """A word on every model that has feed-forward neurons in some layers only."""
@@ -120,6 +120,8 @@ class Content:
 
     def metric_name(self, metric: str) -> str:
         """The metric, as it is set beside alignment."""
+        if self.choice.chance_corrected:
+            return f"{metric}, corrected for chance"
         return f"{metric} relative to the pivot’s" if self.choice.relative else metric
 
     def number(self, model: str, benchmark: str, metric: str, code: str) -> Number | None:
@@ -170,12 +172,13 @@ class Content:
         return [each for each in self.languages if each.code in shared]
 
 
-def pairs(pairing: Pairing, score: str) -> list[Pair]:
-    """The languages of a pairing."""
-    points = pairing.points(score)
+def pairs(join: AccuracyJoin, score: str) -> list[Pair]:
+    """The languages of a join, with what a scatter shows of them."""
+    rows = join.table.dropna(subset=[score])
+    columns = (rows.index, rows[score], rows["accuracy"], rows["stderr"], rows["above_chance"])
     return [
-        Pair(language(str(code)), float(x), float(y))
-        for code, x, y in zip(points.labels, points.x, points.y, strict=True)
+        Pair(language(str(code)), float(x), float(y), float(stderr), bool(above))
+        for code, x, y, stderr, above in zip(*columns, strict=True)
     ]
 
 

@@ -1,0 +1,158 @@
+"""What an accuracy can be: the chance level of a benchmark, and the bounds of a metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuronxa_task.errors import NeuronXAError
+
+Floats = NDArray[np.float64]
+
+CHANCE: Mapping[str, float] = {
+    **dict.fromkeys(("arc", "arc_challenge_mt", "belebele", "hellaswag"), 1 / 4),
+    **dict.fromkeys(("m_mmlu", "global_mmlu", "mmmlu", "openai_mmlu", "afrimmlu"), 1 / 4),
+    **dict.fromkeys(("mmlu", "include_base_44"), 1 / 4),
+    **dict.fromkeys(("mmlu_prox", "mmlu_prox_lite"), 1 / 10),
+    **dict.fromkeys(("xnli", "afrixnli"), 1 / 3),
+    **dict.fromkeys(("xcopa", "xstorycloze", "xwinograd", "global_piqa"), 1 / 2),
+    **dict.fromkeys(("paws", "pawsx", "multiblimp"), 1 / 2),
+    "phrasebook_translation": 1 / 8,
+    "sib": 1 / 7,
+}
+"""One over the number of choices of a question.
+
+A benchmark that is called as one of these and goes on behind an underscore (`global_mmlu_full`)
+has its level. A few questions of ARC have three or five choices. Benchmarks whose questions differ
+more (`truthfulqa`, `bmlama53`), and those without choices, are left out on purpose.
+"""
+
+ACCURACIES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_norm_bytes", "exact_match"})
+"""Metrics that a guess among the choices meets at the chance level."""
+
+SHARES = frozenset({*ACCURACIES, "f1", "em", "mc1", "mc2", "exact"})
+"""Metrics from 0 to 1; some benchmarks give them in percent."""
+
+PERCENT = frozenset({"bleu", "chrf", "chrf++", "rouge1", "rouge2", "rougeL", "rougeLsum"})
+"""Metrics from 0 to 100."""
+
+ONE_SIDED = 1.6449
+"""Standard errors above chance: a level of 5 %, one-sided."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The lowest and highest value that a metric can be expected to have.
+
+    Attributes:
+        floor: chance level where there is one, else the metric's lowest value; `None` where it has
+            none.
+        ceiling: the metric's highest value; `None` where it has none (perplexity).
+        chance: chance level; `None` where it is not known.
+    """
+
+    floor: float | None
+    ceiling: float | None
+    chance: float | None
+
+    def scaled(self, offset: float, divisor: float) -> Bounds:
+        """The bounds of `(value − offset) / divisor`."""
+        floor, ceiling, chance = (
+            None if bound is None else (bound - offset) / divisor
+            for bound in (self.floor, self.ceiling, self.chance)
+        )
+        return Bounds(floor, ceiling, chance)
+
+
+def bounds(
+    benchmark: str, metric: str, values: Sequence[float], given: Mapping[str, float] = {}
+) -> Bounds:
+    """Bounds of a benchmark's metric.
+
+    Args:
+        benchmark: its name.
+        metric: with or without a filter behind a comma.
+        values: all that were measured: above 1, a share is taken to be in percent.
+        given: chance levels of the user, by benchmark, as shares.
+
+    >>> bounds("belebele", "acc", [0.2, 0.9])
+    Bounds(floor=0.25, ceiling=1.0, chance=0.25)
+    >>> bounds("flores", "chrf", [20.0, 31.0])
+    Bounds(floor=0.0, ceiling=100.0, chance=None)
+    """
+    name = metric.partition(",")[0]
+    highest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if name in PERCENT:
+        ceiling = 100.0 if highest <= 100 else None
+    elif name in SHARES or benchmark in given:
+        ceiling = 1.0 if highest <= 1 else 100.0 if highest <= 100 else None
+    else:
+        ceiling = None
+    if ceiling is None or min(values, default=0.0) < 0:
+        return Bounds(None, None, None)
+    share = given.get(benchmark, chance_level(benchmark) if name in ACCURACIES else None)
+    chance = None if share is None else share * ceiling
+    return Bounds(chance or 0.0, ceiling, chance)
+
+
+def chance_level(benchmark: str) -> float | None:
+    """Chance level of a known benchmark, as a share.
+
+    >>> chance_level("global_mmlu_full"), chance_level("bmlama53")
+    (0.25, None)
+    """
+    names = [name for name in CHANCE if benchmark == name or benchmark.startswith(f"{name}_")]
+    return CHANCE[max(names, key=len)] if names else None
+
+
+def parse_chance(given: Sequence[str]) -> dict[str, float]:
+    """Read `BENCHMARK=LEVEL` of the command line, LEVEL a number or a fraction.
+
+    Raises:
+        NeuronXAError: one has another form, or is not from 0 up to 1.
+
+    >>> parse_chance(["mybench=1/3"])["mybench"] == 1 / 3
+    True
+    """
+    levels = {}
+    for text in given:
+        benchmark, _, level = text.partition("=")
+        over, _, under = level.partition("/")
+        try:
+            value = float(over) / float(under or 1)
+        except (ValueError, ZeroDivisionError):
+            value = math.nan
+        if not benchmark or not 0 <= value < 1:
+            raise NeuronXAError(
+                f"chance is {text!r}; expected BENCHMARK=LEVEL with a level from 0 up to 1, as in "
+                "mybench=0.25 or mybench=1/3"
+            )
+        levels[benchmark] = value
+    return levels
+
+
+def above_chance(
+    values: Floats, stderrs: Floats, documents: Floats, limits: Bounds
+) -> NDArray[np.bool_]:
+    """`[n]`: whether each accuracy is above chance by more than its standard error explains.
+
+    One-sided at 5 %: value − chance > 1.645 standard errors. Where the file gives no standard
+    error, that of a guess is taken, √(c (1 − c) / documents); where it does not say the number of
+    documents either, the accuracy has to be above chance.
+
+    Args:
+        values: `[n]`.
+        stderrs: `[n]`, NaN where there is none.
+        documents: `[n]`, NaN where unknown.
+        limits: of the metric, with a chance level.
+    """
+    assert limits.chance is not None and limits.ceiling is not None
+    share = limits.chance / limits.ceiling
+    guess = limits.ceiling * np.sqrt(share * (1 - share) / documents)
+    errors = np.where(np.isfinite(stderrs), stderrs, np.where(np.isfinite(guess), guess, 0.0))
+    above: NDArray[np.bool_] = values - limits.chance > ONE_SIDED * errors
+    return above

@@ -1,0 +1,222 @@
+"""The rows of the table of correlations: of one model, a mean over models, or models pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuronxa_task.analysis.adjust import noise_corrected
+from neuronxa_task.analysis.bootstrap import Resampler
+from neuronxa_task.analysis.dependent import compare
+from neuronxa_task.analysis.pairing import AccuracyJoin
+from neuronxa_task.analysis.partial import covariates, partial_correlation
+from neuronxa_task.analysis.points import MIN_POINTS, Interval, Points, UndefinedCorrelation
+from neuronxa_task.analysis.published import published_correlation
+from neuronxa_task.analysis.selection import Selection
+from neuronxa_task.analysis.statistics import (
+    Correlation,
+    coefficient,
+    correlate,
+    fisher_mean,
+    mean_correlation,
+    pooled_correlation,
+)
+from neuronxa_task.analysis.verdict import CANNOT_TELL, verdict
+from neuronxa_task.errors import one_of
+
+PER_MODEL, MEAN, POOLED = "model", "mean over models", "pooled over models"
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """What a row is about: one join, or several by model.
+
+    Attributes:
+        kind: PER_MODEL, MEAN or POOLED.
+        groups: the joins of each model.
+    """
+
+    kind: str
+    groups: Sequence[Sequence[AccuracyJoin]]
+
+    @property
+    def joins(self) -> list[AccuracyJoin]:
+        return [join for group in self.groups for join in group]
+
+
+@dataclass(eq=False)
+class RowMaker:
+    """Makes the rows; points and what is resampled of them are made once."""
+
+    resampler: Resampler
+    choice: Selection
+    paper: bool | None
+    """Whether the paper's figures beside are of relative accuracy; `None` for none."""
+    _points: dict[tuple[AccuracyJoin, str, bool], Points] = field(default_factory=dict)
+
+    def points(self, join: AccuracyJoin, score: str, *, above_chance: bool = False) -> Points:
+        key = (join, score, above_chance)
+        if key not in self._points:
+            self._points[key] = join.points(score, above_chance=above_chance)
+        return self._points[key]
+
+    def row(self, mean: Mean, score: str, method: str) -> dict[str, Any]:
+        """One row of the correlations."""
+        benchmarks = tuple(dict.fromkeys(join.benchmark for join in mean.joins))
+        row: dict[str, Any] = {
+            "kind": mean.kind,
+            "model": mean.joins[0].model if mean.kind == PER_MODEL else "",
+            "alignment": mean.joins[0].alignment,
+            "pivot": mean.joins[0].pivot,
+            "score": score,
+            "benchmark": ", ".join(benchmarks),
+            "metric": ", ".join(dict.fromkeys(join.metric for join in mean.joins)),
+            "relative": self.choice.relative,
+            "chance_corrected": self.choice.chance_corrected,
+            "method": method,
+            "note": "",
+            "verdict": CANNOT_TELL,
+        }
+        if self.paper is not None:
+            row["paper"] = published_correlation(benchmarks, score, method, relative=self.paper)
+        defined, reasons = self._defined(mean, score)
+        row["models"] = len(defined)
+        if len(defined) < (1 if mean.kind == PER_MODEL else 2):
+            return row | {"note": f"not defined: {next(iter(reasons.values()))}"}
+        if reasons:
+            named = one_of((f"{model} ({why})" for model, why in reasons.items()), at_most=3)
+            row["note"] = f"without {named}"
+        groups = [[self.points(join, score) for join in group] for group in defined]
+        found = self._correlation(mean.kind, groups, method)
+        joins = [join for group in defined for join in group]
+        row |= {
+            "r": found.r,
+            "p": found.p,
+            "n": found.n,
+            "undefined_resamples": found.undefined_resamples,
+            "p_languages": found.p_languages,
+            "families": found.families or None,
+            **_ends("fisher_", found.fisher),
+            **_ends("bootstrap_", found.bootstrap),
+            **_ends("", found.interval),
+            **_ends("leave_one_out_", found.leave_one_out),
+            **_ends("families_", found.of_families),
+        }
+        if mean.kind == POOLED:
+            return row
+        over_languages = [found.interval, found.fisher if len(joins) == 1 else None]
+        row["verdict"] = verdict(found.r, found.p_languages, *over_languages)
+        if len(joins) == 1 and method == "pearson":
+            row |= noise_corrected(groups[0][0], found.r)
+        return row | self._partial(groups, method) | self._above_chance(joins, score, method)
+
+    def _defined(
+        self, mean: Mean, score: str
+    ) -> tuple[list[Sequence[AccuracyJoin]], dict[str, str]]:
+        """The models whose correlations are defined, and why those of the others are not."""
+        defined, reasons = [], {}
+        for group in mean.groups:
+            try:
+                for join in group:
+                    if not join.has(score):
+                        raise UndefinedCorrelation(f"{join.model} has no {score}")
+                    self.points(join, score).require_correlation()
+            except UndefinedCorrelation as reason:
+                reasons[group[0].model] = str(reason)
+            else:
+                defined.append(group)
+        return defined, reasons
+
+    def _correlation(
+        self, kind: str, groups: Sequence[Sequence[Points]], method: str
+    ) -> Correlation:
+        samples = [points for group in groups for points in group]
+        if kind == POOLED:
+            return pooled_correlation(samples, method, self.resampler)
+        if len(samples) > 1:
+            return mean_correlation(groups, method, self.resampler)
+        return correlate(samples[0], method, self.resampler)
+
+    def _partial(self, groups: Sequence[Sequence[Points]], method: str) -> dict[str, Any]:
+        """The partial correlation; of several samples, the mean of theirs."""
+        if method == "kendall":
+            return {}
+        confidence = self.resampler.bootstrap.confidence
+        try:
+            partials = [
+                [
+                    partial_correlation(points, covariates(points.labels), method, confidence)
+                    for points in group
+                ]
+                for group in groups
+            ]
+        except UndefinedCorrelation:
+            return {}
+        r = fisher_mean([fisher_mean([each.r for each in group]) for group in partials])
+        if sum(map(len, partials)) > 1:
+            return {"partial_r": r}
+        return {"partial_r": r, "partial_p": partials[0][0].p} | _ends(
+            "partial_", partials[0][0].interval
+        )
+
+    def _above_chance(
+        self, joins: Sequence[AccuracyJoin], score: str, method: str
+    ) -> dict[str, Any]:
+        """The correlation over languages above chance, where the chance level is known."""
+        if any(join.bounds.chance is None for join in joins):
+            return {}
+        samples = [self.points(join, score, above_chance=True) for join in joins]
+        counts = [len(points.x) for points in samples]
+        every = sum(len(self.points(join, score).x) for join in joins)
+        row: dict[str, Any] = {"share_above_chance": sum(counts) / every}
+        if len({join.benchmark for join in joins}) == 1:
+            row["chance"] = joins[0].bounds.chance
+        usable = []
+        for points in samples:
+            try:
+                points.require_correlation()
+            except UndefinedCorrelation:
+                continue
+            usable.append(points)
+        if usable:
+            row["r_above_chance"] = fisher_mean([coefficient(each, method) for each in usable])
+        if len(joins) > 1:
+            return row
+        row["n_above_chance"] = counts[0]
+        if usable and counts[0] > MIN_POINTS:
+            found = correlate(usable[0], method, self.resampler)
+            row |= {"p_above_chance": found.p} | _ends("above_chance_", found.interval)
+        return row
+
+    def comparison(self, join: AccuracyJoin, first: str, second: str) -> dict[str, Any]:
+        """One row of comparisons, over the languages that have both scores."""
+        one, other = self.points(join, first), self.points(join, second)
+        if one.labels != other.labels:
+            one, other = join.points(first, second), join.points(second, first)
+        row: dict[str, Any] = {
+            **join.names,
+            "first": first,
+            "second": second,
+            "n": len(one.x),
+            "note": "",
+        }
+        try:
+            found = compare(one, other, self.resampler)
+        except UndefinedCorrelation as reason:
+            return row | {"note": f"not defined: {reason}"}
+        return row | {
+            "r_first": found.first,
+            "r_second": found.second,
+            "r_between": found.between,
+            "difference": found.first - found.second,
+            "steiger_z": found.steiger.statistic,
+            "steiger_p": found.steiger.p,
+            **_ends("bootstrap_", found.bootstrap),
+        }
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, float]:
+    if interval is None:
+        return {}
+    return {f"{name}low": interval.low, f"{name}high": interval.high}

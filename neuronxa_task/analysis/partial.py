@@ -1,0 +1,90 @@
+"""Does alignment go with accuracy beyond what the size of a language's data and its script tell?"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCorrelation
+from neuronxa_task.languages.resource_levels import UNKNOWN, resource_level
+
+MIN_FREEDOM = 5
+"""Languages less covariates from which on there is a partial correlation."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """A partial correlation, its two-sided p, and Fisher's interval; and how many covariates."""
+
+    r: float
+    p: float
+    interval: Interval
+    covariates: int
+
+
+def covariates(labels: Sequence[Hashable]) -> Floats:
+    """`[n, 3]`: resource level (Joshi et al. 2020), whether it is unknown, and Latin script or not.
+
+    An unknown level has the mean of the known ones, and its own column takes up what that misses.
+    """
+    codes = [str(label) for label in labels]
+    levels = [resource_level(code) for code in codes]
+    known = [float(level) for level in levels if level != UNKNOWN]
+    mean = float(np.mean(known)) if known else 0.0
+    return np.array(
+        [
+            [
+                mean if level == UNKNOWN else float(level),
+                float(level == UNKNOWN),
+                float(code.endswith("_Latn")),
+            ]
+            for code, level in zip(codes, levels, strict=True)
+        ]
+    )
+
+
+def partial_correlation(
+    points: Points, given: Floats, method: str, confidence: float = 0.95
+) -> Partial:
+    """Correlation of what the covariates do not explain, of x and of y.
+
+    With k independent covariates, p is that of t = r √((n − 2 − k) / (1 − r²)) on n − 2 − k degrees
+    of freedom, and Fisher's z has the standard error 1 / √(n − 3 − k) (Spearman: times
+    √(1 + r²/2), as Bonett and Wright have it).
+
+    Args:
+        points: alignment and accuracy.
+        given: `[n, covariates]`; columns that others explain count once.
+        method: `pearson`, or `spearman`, of ranks.
+        confidence: of the interval.
+
+    Raises:
+        UndefinedCorrelation: too few languages, or the covariates explain x or y.
+    """
+    columns = [points.x, points.y, *given.T]
+    if method == "spearman":
+        columns = [stats.rankdata(column) for column in columns]
+    x, y = columns[:2]
+    design = np.column_stack([np.ones(len(x)), *columns[2:]])
+    rank = int(np.linalg.matrix_rank(design - design.mean(axis=0)))
+    n = len(x)
+    if n - rank < MIN_FREEDOM:
+        raise UndefinedCorrelation(f"{n} languages are too few beside {rank} covariates")
+    rest = []
+    for values in (x, y):
+        fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        rest.append(values - fitted)
+        if np.linalg.norm(rest[-1]) <= 1e-9 * np.linalg.norm(values - values.mean()):
+            raise UndefinedCorrelation("resource level and script explain all of one side")
+    r = float(np.clip(stats.pearsonr(*rest).statistic, -1 + 1e-12, 1 - 1e-12))
+    freedom = n - 2 - rank
+    t = r * np.sqrt(freedom / (1 - r**2))
+    error = np.sqrt((1 + r**2 / 2 if method == "spearman" else 1) / (freedom - 1))
+    half_width = stats.norm.ppf((1 + confidence) / 2) * error
+    low, high = np.tanh(np.arctanh(r) + np.array([-half_width, half_width]))
+    return Partial(
+        r, float(2 * stats.t.sf(abs(t), freedom)), Interval(float(low), float(high)), rank
+    )
