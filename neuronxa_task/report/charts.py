@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from math import isfinite
-from typing import Literal
 
 from neuronxa_task.report.agreement import Group
 from neuronxa_task.report.chart import (
     COLOURS,
     Axis,
-    Band,
     Chart,
     Estimate,
     EstimateRow,
@@ -19,7 +16,6 @@ from neuronxa_task.report.chart import (
     Heatmap,
     Line,
     Lines,
-    Mark,
     Menu,
     Scatter,
     Section,
@@ -30,8 +26,6 @@ from neuronxa_task.report.content import (
     REPRESENTATIONS,
     Content,
     Layers,
-    Number,
-    Pair,
     first_layer,
     from_best_to_worst,
     layer_title,
@@ -40,14 +34,11 @@ from neuronxa_task.report.content import (
     pairs,
     relative_depth,
 )
-from neuronxa_task.report.heat_rows import BLOCK_ROWS, blocks, profile_rows, summary_rows
+from neuronxa_task.report.many import BLOCK_ROWS, bands, blocks, profile_rows, summary_rows
 from neuronxa_task.report.names import short_names
-from neuronxa_task.report.trend import Fit, fit
+from neuronxa_task.report.scatters import SCRIPTS, against, marks_of
 
-SCRIPTS = ("Latin script", "other scripts")
-NORMAL_95 = 1.96
 MOST_SINGLE_LINES = 40
-QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
 DEPTH = "depth, % of the layers"
 ALIGNED = "share of aligned pairs"
 
@@ -175,7 +166,7 @@ class Charts:
                     )
                     for each in languages
                 ]
-                drawing = _against(languages, errors, score.upper(), title)
+                drawing = against(languages, errors, score.upper(), title)
                 place = {"score": self.content.scores.index(score)}
                 of = (score, benchmark)
                 charts.append(self._chart("scatter", caption, keys | place, [drawing], *of))
@@ -190,7 +181,7 @@ class Charts:
                 Axis(layer_title(score), first_layer(score), max(last, first_layer(score) + 1)),
                 Axis(score.upper(), 0.0, self._limits[score]),
                 [*self._lines(profiles, score)],
-                _bands(profiles, score) if len(profiles) > MOST_SINGLE_LINES else (),
+                bands(profiles, score) if len(profiles) > MOST_SINGLE_LINES else (),
             )
             caption = f"{score.upper()} by layer, {len(profiles)} languages"
             charts.append(self._chart("layers", caption, keys, [drawing], score))
@@ -238,7 +229,7 @@ class Charts:
                 drawing = Scatter(
                     Axis("from the pivot", low, high),
                     Axis("to the pivot", low, high),
-                    _marks(sorted(languages, key=lambda each: -abs(each.x - each.y)), {}),
+                    marks_of(sorted(languages, key=lambda each: -abs(each.x - each.y)), {}),
                     SCRIPTS,
                     diagonal=True,
                 )
@@ -298,91 +289,3 @@ class Charts:
                 keys = {"text": t, "score": s}
                 charts.append(self._chart("languages", caption, keys, drawings, score))
         return Section(charts, [self._menu("text"), self._menu("score")])
-
-
-def _against(
-    languages: Sequence[Pair],
-    errors: Sequence[tuple[Number | None, Number | None]],
-    x_title: str,
-    y_title: str,
-) -> Scatter:
-    """A scatter with its line, those farthest from it in front; errors of x and y."""
-    line = fit([each.x for each in languages], [each.y for each in languages])
-    halves = {
-        each.language.code: (_half_width(x), _half_width(y))
-        for each, (x, y) in zip(languages, errors, strict=True)
-    }
-    marks = _marks(sorted(languages, key=lambda each: -_distance(each, line)), halves)
-    return Scatter(
-        Axis(x_title, *around(_ends(marks, "x"))),
-        Axis(y_title, *around(_ends(marks, "y"))),
-        marks,
-        SCRIPTS,
-        line.trend if line else None,
-        f"r = {line.r:.2f}, n = {line.n}".replace("-", "−") if line else f"n = {len(languages)}",
-    )
-
-
-def _distance(pair: Pair, line: Fit | None) -> float:
-    return line.distance(pair.x, pair.y) if line else 0.0
-
-
-def _half_width(number: Number | None) -> float | None:
-    """Half of a 95 % interval, from a standard error."""
-    if number is None or not isfinite(number.stderr):
-        return None
-    return NORMAL_95 * number.stderr
-
-
-def _marks(
-    languages: Sequence[Pair], halves: Mapping[str, tuple[float | None, float | None]]
-) -> list[Mark]:
-    return [
-        Mark(
-            each.language.name,
-            each.x,
-            each.y,
-            *halves.get(each.language.code, (None, None)),
-            group=int(each.language.script != "Latin"),
-        )
-        for each in languages
-    ]
-
-
-def _ends(marks: Sequence[Mark], axis: Literal["x", "y"]) -> list[float]:
-    """The marks' values on an axis; of a few marks also the ends of their intervals."""
-    values = [mark.x if axis == "x" else mark.y for mark in marks]
-    errors = [(mark.x_error if axis == "x" else mark.y_error) or 0.0 for mark in marks]
-    if len(marks) > MOST_SINGLE_LINES:
-        return values
-    pairs_of = list(zip(values, errors, strict=True))
-    return [value - error for value, error in pairs_of] + [
-        value + error for value, error in pairs_of
-    ]
-
-
-def _bands(profiles: Sequence[Layers], score: str) -> list[Band]:
-    """Where the middle of the languages lies at each layer, the wider range first."""
-    import numpy as np
-
-    first = first_layer(score)
-    longest = max(len(each.values) for each in profiles)
-    columns = [
-        (first + layer, [each.values[layer] for each in profiles if layer < len(each.values)])
-        for layer in range(longest)
-    ]
-    known = [
-        (layer, values)
-        for layer, column in columns
-        if (values := [value for value in column if isfinite(value)])
-    ]
-    return [
-        Band(
-            name,
-            [
-                (layer, float(np.quantile(values, low)), float(np.quantile(values, high)))
-                for layer, values in known
-            ],
-        )
-        for name, low, high in QUANTILES
-    ]

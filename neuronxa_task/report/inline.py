@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from neuronxa_task.report.draw import FAINT, INK, PALETTE, PAPER, QUIET, RULE, Drawn
+from neuronxa_task.report.draw.canvas import FAINT, INK, PALETTE, PAPER, QUIET, RULE, Drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

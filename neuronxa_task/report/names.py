@@ -12,8 +12,8 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
     >>> short_names(["org/a-7b", "org/b-7b"])
     {'org/a-7b': 'a-7b', 'org/b-7b': 'b-7b'}
-    >>> list(short_names(["org/a [revision=1, load_in_4bit=True]", "org/a [load_in_4bit=True]"]).values())
-    ['a [revision=1]', 'a']
+    >>> list(short_names(["org/a [x=1, y=2]", "org/a [y=2]"]).values())
+    ['a [x=1]', 'a']
     """
     parts = {name: _parts(name) for name in names}
     common = set.intersection(*(set(arguments) for _, arguments in parts.values())) if parts else ()

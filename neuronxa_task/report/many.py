@@ -1,18 +1,20 @@
-"""Rows of the charts that have one per language, and of what stands for many languages."""
+"""What stands for many languages: groups of them, both ends of their ranking, their spread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from typing import TypeVar
 
 from neuronxa_task.languages import Language
 from neuronxa_task.languages.resource_levels import LEVELS
-from neuronxa_task.report.chart import Row
-from neuronxa_task.report.content import Layers, mean_over_languages
+from neuronxa_task.report.chart import Band, Row
+from neuronxa_task.report.content import Layers, first_layer, mean_over_languages
 
 BLOCK_ROWS = 52
 ENDS = 20
 FEWEST_OF_A_SCRIPT = 3
+QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
 OTHER_SCRIPTS = "other scripts"
 AnyRow = TypeVar("AnyRow")
 
@@ -69,3 +71,30 @@ def _means(
         members = [each for each in profiles if group_of(each.language) == group]
         if members:
             yield Row(f"{group} ({len(members)})", mean_over_languages(members))
+
+
+def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
+    """Where the middle of the languages lies at each layer, the wider range first."""
+    import numpy as np
+
+    first = first_layer(score)
+    longest = max(len(each.values) for each in profiles)
+    columns = [
+        (first + layer, [each.values[layer] for each in profiles if layer < len(each.values)])
+        for layer in range(longest)
+    ]
+    known = [
+        (layer, values)
+        for layer, column in columns
+        if (values := [value for value in column if isfinite(value)])
+    ]
+    return [
+        Band(
+            name,
+            [
+                (layer, float(np.quantile(values, low)), float(np.quantile(values, high)))
+                for layer, values in known
+            ],
+        )
+        for name, low, high in QUANTILES
+    ]
