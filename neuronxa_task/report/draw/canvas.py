@@ -103,6 +103,7 @@ class Drawn:
 
 
 def rgb(colour: str) -> tuple[float, float, float]:
+    """A colour's red, green and blue, to which an opacity can be added."""
     from matplotlib.colors import to_rgb
 
     return to_rgb(colour)
@@ -181,10 +182,12 @@ def _legend_rows(entries: Sequence[Entry]) -> list[list[tuple[float, Entry]]]:
 
 
 def legend_height(entries: Sequence[Entry]) -> float:
+    """Room that a legend takes above a panel."""
     return LEGEND_ROW * len(_legend_rows(entries)) + EDGE
 
 
 def draw_legend(frame: Frame, entries: Sequence[Entry]) -> None:
+    """A legend above a panel, in as many rows as it takes."""
     from matplotlib.lines import Line2D
 
     width, height = (72 * inches for inches in frame.figure.get_size_inches())
@@ -214,12 +217,13 @@ def mark_style(group: int, **others: Any) -> dict[str, Any]:
 
 
 def few_ticks(axes: Axes, *, whole: bool = False, upright: bool = True) -> None:
+    """Round ticks across and, unless rows are named, upright; across in whole numbers if asked."""
     from matplotlib.ticker import MaxNLocator
 
-    steps = [1, 2, 2.5, 5, 10]
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=steps, integer=whole))
+    steps = [1, 2, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=steps, integer=whole))
     if upright:
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=steps))
+        axes.yaxis.set_major_locator(MaxNLocator(7, steps=steps))
 
 
 def draw_chance(frame: Frame, axis: Axis, *, upright: bool) -> None:
@@ -231,6 +235,7 @@ def draw_chance(frame: Frame, axis: Axis, *, upright: bool) -> None:
 
 
 def chance_entry(*axes: Axis) -> list[Entry]:
+    """The legend's word on `draw_chance`, if an axis has that line."""
     if all(axis.chance is None for axis in axes):
         return []
     symbol = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (1.5, 2))}
