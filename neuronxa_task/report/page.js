@@ -168,7 +168,7 @@ const escaped = (text) => text.replace(/[\\~^–−±×]|[&%$#_{}]/g, (mark) => 
 function asLatex(table) {
   const [head, rows] = shownRows(table);
   const columns = head.map((_, column) => column).filter((column) => head[column][0] !== "Own name"); // any script
-  const isNumeric = (column) => rows.some((row) => !isNaN(number(row[column][0])));
+  const isNumeric = (column) => rows.every((row) => row[column][0] === "–" || !isNaN(number(row[column][0])));
   const line = (cells) => `${cells.join(" & ")} \\\\`;
   return [
     "% \\usepackage{booktabs}",

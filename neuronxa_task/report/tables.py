@@ -231,6 +231,12 @@ class Signed:
     signature: str
     models: Sequence[tuple[str, int]]
 
+    @property
+    def languages(self) -> str:
+        """How many languages the models have, from the fewest to the most."""
+        counts = sorted({count for _, count in self.models})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
 
 def signatures(content: Content) -> list[Signed]:
     """Every benchmark's signatures, alignment first."""
