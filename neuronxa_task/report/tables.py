@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuronxa_task.languages import Language
 from neuronxa_task.report.content import Content, Number
+from neuronxa_task.report.names import short_names
 from neuronxa_task.results.comparable import facts_of
 
 if TYPE_CHECKING:
@@ -204,8 +205,8 @@ def model_means(content: Content) -> tuple[list[tuple[Heading, int]], list[Model
         if (common := content.common(column.benchmark, column.metric))
     ]
     rows = [
-        ModelRow(model, [cell(_common_mean(content, model, *column)) for column in columns])
-        for model in content.models
+        ModelRow(name, [cell(_common_mean(content, model, *column)) for column in columns])
+        for model, name in short_names(content.models).items()
     ]
     return [(column.heading, len(common)) for column, common in columns], rows
 
