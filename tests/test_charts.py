@@ -32,7 +32,7 @@ from neuronxa_task.report.chart import (
 from neuronxa_task.report.charts import Charts
 from neuronxa_task.report.content import Content, Layers
 from neuronxa_task.report.draw import Drawn, draw, style
-from neuronxa_task.report.inline import Inliner, svg_of
+from neuronxa_task.report.inline import CLASS_OF, Inliner, svg_of
 from neuronxa_task.report.labels import place, text_width
 from neuronxa_task.report.many import summary_rows
 from neuronxa_task.report.names import short_names
@@ -63,6 +63,18 @@ def test_the_page_has_no_styles_and_no_colours_but_the_sheet_s() -> None:
     used = {value for of in page.iter() for value in re.findall(r"#(\w+)", str(of.attrib))}
     assert used == set(ids) and len(ids) == len(set(ids))
     assert page.get("role") == "img" and page.get("aria-label") == "what a screen reader says"
+
+
+def test_the_sheet_s_light_colours_are_the_files_colours() -> None:
+    from neuronxa_task.report import draw as package
+
+    sheet = Path(package.__file__ or "").parents[1].joinpath("page.css").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--(\w+): light-dark\((#\w{6})", sheet))
+    names = {"i": "ink", "q": "quiet", "f": "faint", "r": "rule", "p": "paper"}
+    for colour, short in CLASS_OF.items():
+        assert light[names.get(short, f"c{short}")] == colour
+        for kind in "fs":
+            assert f".{kind}{short} {{" in sheet
 
 
 def test_text_stays_text_and_every_mark_has_its_tip() -> None:
@@ -104,7 +116,7 @@ def test_definitions_are_shared_by_a_page_s_charts() -> None:
 
 def test_cells_keep_their_colours_and_their_values() -> None:
     rows = [Row("first", [0.0, 0.5, 1.0]), Row("second", [float("nan"), 0.25, 0.999])]
-    made, page, _ = drawn(Heatmap(Axis("layer", 1, 3), rows, 1.0, "share"))
+    made, page, _ = drawn(Heatmap("layer", 1, rows, 1.0, "share"))
     cells = next(page.iter("image"))
     assert cells.attrib["data-names"] == "first\tsecond"
     values = [

@@ -127,13 +127,15 @@ class Heatmap:
     """Rows by layers as colour.
 
     Attributes:
-        x: axis of the layers; `low` is the first one's number.
+        x_title: title of the layers' axis.
+        first_layer: number of the first one.
         rows: from top to bottom.
         limit: value of the brightest colour; 0 is the darkest.
         measure: what the colours mean.
     """
 
-    x: Axis
+    x_title: str
+    first_layer: int
     rows: Sequence[Row]
     limit: float
     measure: str

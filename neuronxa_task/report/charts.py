@@ -207,7 +207,8 @@ class Charts:
         for keys, score, profiles in self._profiles():
             many = len(profiles) > BLOCK_ROWS
             drawing = Heatmap(
-                Axis(layer_title(score), first_layer(score), 0),
+                layer_title(score),
+                first_layer(score),
                 summary_rows(profiles) if many else profile_rows(profiles),
                 self._limits[score],
                 f"{score.upper()}, {ALIGNED}",

@@ -137,7 +137,8 @@ def _mark_tips(root: ElementTree.Element, drawn: Drawn) -> None:
         for element, name in zip(elements, tips.names, strict=True):
             element.set("data-tip", name)
         if tips.of:
-            group.set("data-of", SEPARATOR.join(tips.of))
+            of = [name.replace(SEPARATOR, "/") for name in tips.of]
+            group.set("data-of", SEPARATOR.join(of))
             for element, values in zip(elements, tips.values, strict=True):
                 element.set("data-tip", SEPARATOR.join((element.get("data-tip", ""), *values)))
     if drawn.cells:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PALETTE = ("#0072b2", "#c44e00", "#007f5c", "#a9487f", "#946200", "#4a55a8", "#6b6b00", "#5c4a3d")
 INK, QUIET, FAINT, RULE, PAPER = "#1a1e24", "#565e6a", "#b4bcc8", "#d9dde3", "#ffffff"
+"""The light colours of page.css, where each has a dark one beside it."""
+
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
 COLOUR_MAP = "viridis"
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -34,8 +34,8 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
     names = [shortened(drawable(row.name)) for row in chart.rows]
     left = EDGE + 4 + max(text_width(name, TINY) for name in names)
     height, top = ROW_HEIGHT * len(names), LEGEND_ROW + EDGE
-    first = chart.x.low
-    x = Axis(chart.x.title, first - 0.5, first + layers - 0.5)
+    first = chart.first_layer
+    x = Axis(chart.x_title, first - 0.5, first + layers - 0.5)
     frame = frame_of(left, height, top, x, (len(names) - 0.5, -0.5))
     axes = frame.axes
     extent = (x.low, x.high, len(names) - 0.5, -0.5)
@@ -53,7 +53,7 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
             frame.write(EDGE, y, name, fontsize=TINY, fontweight="bold")
     _colour_bar(frame, chart, colours)
     told = {
-        "data-first": f"{first:g}",
+        "data-first": str(first),
         "data-layers": str(layers),
         "data-names": "\t".join(row.name for row in chart.rows),
         "data-values": " ".join("".join(map(_digits, row.values)) for row in chart.rows),
