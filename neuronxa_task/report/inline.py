@@ -222,7 +222,7 @@ def _fewer_bytes(image: str) -> str:
 
 
 def _rounded(text: str) -> str:
-    """Numbers with one decimal; path commands without spaces, level and upright lines short.
+    r"""Numbers with one decimal; path commands without spaces, level and upright lines short.
 
     >>> _rounded("M 98.3565 380.16 \nL 20.04 3 \nL 20.04 9 \n"), _rounded("rotate(-90 1.25 7)")
     ('M98.4 380.2L20 3V9', 'rotate(-90 1.2 7)')
