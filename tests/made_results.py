@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -158,3 +159,81 @@ def full_run(
     if pivot_accuracy is not None:
         run.task(f"{benchmark}_eng_Latn", {"acc": pivot_accuracy})
     return run
+
+
+PROFILES = {
+    "nasca": 0,
+    "nas_from_pivot": 0,
+    "nas_to_pivot": 0,
+    "navca": 0,
+    "nav_from_pivot": 0,
+    "nav_to_pivot": 0,
+    "mexa": 1,
+    "emb_from_pivot": 1,
+    "emb_to_pivot": 1,
+}
+"""Per-layer lists of a NeuronXA task, and how many entries they have beside the layers."""
+
+
+def write_run(
+    path: Path,
+    model: str,
+    languages: Sequence[str],
+    benchmarks: Mapping[str, Sequence[str]] = {},
+    *,
+    layers: int = 12,
+    seed: int = 0,
+    noise: float = 0.05,
+    text: str = "neuronxa_flores",
+    metadata: Mapping[str, Any] = {},
+    skills: Sequence[float] | None = None,
+) -> Path:
+    """Write one result file with profiles over layers, accuracies following from the alignment.
+
+    A language's accuracy is 0.25 plus 0.6 times its NASCA, and normal noise.
+
+    Args:
+        path: of the file.
+        model: its name.
+        languages: those with alignment.
+        benchmarks: languages of each.
+        layers: of the model.
+        seed: of all that is random.
+        noise: standard deviation.
+        text: alignment benchmark.
+        metadata: of the alignment's tasks, beside what they have.
+        skills: how well each language is aligned, 0 to 1; random if not given.
+    """
+    chance = random.Random(seed)
+    known = skills or [chance.betavariate(1.2, 1.6) for _ in languages]
+    run = MadeRun(model, 1_790_000_000.0 + seed)
+    aligned: dict[str, float] = {}
+    for code, skill in zip(languages, known, strict=True):
+        profiles = {
+            name: [share(skill, layer / layers, chance) for layer in range(1 - more, layers + 1)]
+            for name, more in PROFILES.items()
+        }
+        values = {score: sum(profiles[score]) / len(profiles[score]) for score in SCORES}
+        aligned[code] = values["nasca"]
+        about = {
+            "layers": profiles,
+            "signature": signature(
+                data_hash=f"{zlib.crc32(code.encode()):08x}",
+                model=f"{zlib.crc32(model.encode()):08x}",  # models of equal weights are joined
+            ),
+            "target": code,
+            **metadata,
+        }
+        run.task(f"{text}_{code}", values, metadata=about)
+    for benchmark, codes in benchmarks.items():
+        for code in codes:
+            accuracy = 0.25 + 0.6 * aligned.get(code, 0.5) + chance.gauss(0, noise)
+            run.task(f"{benchmark}_{code}", {"acc": min(1.0, max(0.0, accuracy))})
+    return run.write(path.parent, path.name)
+
+
+def share(skill: float, depth: float, chance: random.Random) -> float:
+    """A share of 100 pairs: low at both ends of the model, as real ones are."""
+    bow = 4 * depth * (1 - depth)
+    exact = skill * (0.25 + 0.75 * bow) + chance.gauss(0, 0.03)
+    return round(min(1.0, max(0.0, exact)), 2)

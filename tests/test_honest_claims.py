@@ -12,8 +12,7 @@ import pandas as pd
 import pingouin
 import pytest
 from commands import Ended, neuronxa
-from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run
-from made_up_runs import write_run
+from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, write_run
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_runs import write_run
+from made_results import write_run
 from test_report import HOSTILE, hostile_results, html_of
 
 from neuronxa_task.languages import FLORES_CORE
@@ -110,11 +110,18 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report on two models, nine languages and two benchmarks, one of them in five languages."""
+    """A report on two models, ten languages and two benchmarks, one of them in five languages.
+
+    Of Iraqi Arabic (acm_Arab) the resource level is unknown.
+    """
     folder = tmp_path_factory.mktemp("page")
+    codes = [*FLORES_CORE, "acm_Arab"]
+    skills = [0.9 - 0.08 * number for number in range(len(codes))]
     for seed, model in enumerate(("org/first", "org/second")):
-        downstream = {"belebele": FLORES_CORE, "xnli": FLORES_CORE[:5]}
-        write_run(folder / f"results_{seed}.json", model, FLORES_CORE, downstream, seed=seed)
+        downstream = {"belebele": codes, "xnli": codes[:5]}
+        path = folder / f"results_{seed}.json"
+        lower = [0.8**seed * skill for skill in skills]
+        write_run(path, model, codes, downstream, seed=seed, skills=lower)
     written = folder / "report.html"
     written.write_text(html_of(read_results([folder])), encoding="utf-8")
     return written
@@ -168,19 +175,19 @@ def test_a_click_or_the_keyboard_sorts(reader: Reader) -> None:
     from selenium.webdriver.common.keys import Keys
 
     def numbers(column: list[str]) -> list[float]:
-        return [float(text) for text in column if text != "–"]
+        return [float(text.partition("±")[0]) for text in column if text != "–"]
 
     assert reader.heading("NASCA").get_attribute("aria-sort") == "descending"
     assert numbers(reader.column("NASCA")) == sorted(numbers(reader.column("NASCA")), reverse=True)
     reader.heading("xnli").find_element("css selector", "button").click()
     down = reader.column("xnli")
     assert numbers(down) == sorted(numbers(down), reverse=True) and len(numbers(down)) == 5
-    assert down[5:] == ["–"] * 4
+    assert down[5:] == ["–"] * 5
     assert reader.heading("NASCA").get_attribute("aria-sort") == "none"
     reader.heading("xnli").find_element("css selector", "button").send_keys(Keys.ENTER)
     up = reader.column("xnli")
     assert reader.heading("xnli").get_attribute("aria-sort") == "ascending"
-    assert up == [*reversed(down[:5]), *["–"] * 4]
+    assert up == [*reversed(down[:5]), *["–"] * 5]
     reader.heading("Language").find_element("css selector", "button").click()
     names = reader.column("Language")
     assert names == sorted(names) and names[0] == "Chinese (Simplified)"
@@ -199,7 +206,7 @@ def test_a_click_or_the_keyboard_sorts(reader: Reader) -> None:
 def test_search_finds_names_and_codes(reader: Reader, text: str, expected: list[str]) -> None:
     reader.find("#search").send_keys(text)
     assert reader.column("Language") == expected
-    assert reader.find("#count").text == f"{len(expected)} of 9 languages"
+    assert reader.find("#count").text == f"{len(expected)} of 10 languages"
 
 
 def test_a_script_filters_the_table(reader: Reader) -> None:
@@ -209,7 +216,7 @@ def test_a_script_filters_the_table(reader: Reader) -> None:
 
 def test_menus_choose_figures_and_the_model_goes_along(reader: Reader) -> None:
     assert reader.captions("scatter") == [
-        "NASCA and belebele, 9 languages · first",
+        "NASCA and belebele, 10 languages · first",
         "NASCA and xnli, 5 languages · first",
     ]
     reader.choose("scatter", "score", "MEXA")
@@ -221,47 +228,81 @@ def test_menus_choose_figures_and_the_model_goes_along(reader: Reader) -> None:
     assert reader.find("#languages-table .on h3").text == "org/second"
 
 
-def test_languages_are_marked_and_unmarked(reader: Reader) -> None:
-    def named() -> list[str]:
-        return reader.run(
-            "[...document.querySelectorAll('#layers .on .labels')].map((each) => each.textContent)"
-        )
-
-    hidden = next(
-        name for name in ("Hindi", "French", "German", "Italian") if name not in named()[0]
-    )
-    box = reader.find("#layers [data-mark]")
-    box.send_keys(hidden)
-    assert all(hidden in names and "average" in names for names in named())
-    assert box.get_attribute("value") == ""
-    reader.find(f"#layers .chips [aria-label='Unmark {hidden}']").click()
-    assert all(hidden not in names for names in named())
-    reader.find("#scatter [data-mark]").send_keys("jpn_Jpan")
-    marked = reader.run(
-        "[...document.querySelectorAll('#scatter .on .chosen')].map((each) => each.dataset.l)"
-    )
-    assert marked and set(marked) == {"jpn_Jpan"}
+def test_unknown_resource_levels_come_last(reader: Reader) -> None:
+    for first in ("4", "5"):
+        reader.heading("Resources").find_element("css selector", "button").click()
+        levels = reader.column("Resources")
+        assert levels[0] == first and levels[-1] == "unknown"
+        known = [int(level) for level in levels[:-1]]
+        assert known == sorted(known, reverse=first == "5")
 
 
-def test_names_at_line_ends_do_not_overlap(reader: Reader) -> None:
-    for name in ("fra_Latn", "deu_Latn", "hin_Deva", "rus_Cyrl"):
-        reader.find("#layers [data-mark]").send_keys(name)
-    tops = reader.run("""[...document.querySelectorAll('#layers .on .labels')].map((group) =>
-        [...group.children].map((each) => Number(each.getAttribute('y'))).sort((a, b) => a - b))""")
-    assert len(tops) == 3
-    for ys in tops:
-        assert len(ys) >= 6
-        assert all(low - high >= 12.9 for high, low in pairwise(ys))
+def shown_means(reader: Reader) -> list[str]:
+    return reader.run("""[...document.querySelectorAll(".sortable tfoot")]
+        .find((foot) => foot.offsetParent).innerText.trim().split(/\\s*\\t\\s*/)""")
+
+
+def test_means_follow_the_filter_and_are_of_the_same_languages(reader: Reader) -> None:
+    before = shown_means(reader)
+    assert before[0] == "Mean of the 5 languages that have every column"
+    has_all = [text != "–" for text in reader.column("xnli")]
+    for column, said in (("NASCA", before[1]), ("belebele", before[4])):
+        cells = zip(reader.column(column), has_all, strict=True)
+        values = [float(text.partition("±")[0]) for text, has in cells if has]
+        assert float(said) == pytest.approx(sum(values) / len(values), abs=0.00051)
+    reader.find("#search").send_keys("French")
+    (french,) = reader.column("belebele")
+    after = shown_means(reader)
+    assert after[0] == "Mean of the 1 languages that have every column"
+    assert after[4] == french.partition("±")[0]
+
+
+def copied(reader: Reader, button: str) -> str:
+    """What a button gives to the clipboard."""
+    reader.run("""(navigator.clipboard.writeText = async (text) => { window.copied = text; }, 0)""")
+    reader.find(f"[aria-label='{button}']").click()
+    return str(reader.run("window.copied"))
+
+
+def test_tables_can_be_copied_as_they_show(reader: Reader) -> None:
+    reader.find("#search").send_keys("jpn")
+    (nasca,) = reader.column("NASCA")
+    value, _, error = nasca.partition("±")
+    rows = list(csv.reader(copied(reader, "Copy CSV: languages of first").splitlines()))
+    assert rows[0][:6] == ["Language", "Own name", "Code", "Script", "NASCA", "NASCA ±"]
+    assert len(rows) == 2
+    assert rows[1][:6] == ["Japanese", "日本語", "jpn_Jpan", "Japanese", value, error]
+    assert dict(zip(*rows, strict=True))["xnli (acc)"] == ""
+    table = copied(reader, "Copy LaTeX: languages of first").splitlines()
+    assert table[1] == r"\begin{tabular}{lllrrrrrr}"
+    assert table[3].startswith(r"Language & Code & Script & NASCA & NAVCA & MEXA & belebele (acc)")
+    assert table[5].startswith(rf"Japanese & jpn\_Jpan & Japanese & {value} $\pm${error} & ")
+    assert table[5].endswith(r" & -- & 5 \\") and table[7] == r"\end{tabular}"
+
+
+def test_groups_are_a_column_and_commands_one_block(reader: Reader) -> None:
+    rows = list(csv.reader(copied(reader, "Copy CSV: correlations").splitlines()))
+    assert rows[0][:4] == ["Group", "Benchmark", "n", "NASCA"]
+    assert {row[0] for row in rows[1:]} == {"belebele", "xnli", "mean over 2 benchmarks"}
+    commands = copied(reader, "Copy: commands")
+    assert commands.count("lm_eval --model hf") == 2 and commands.endswith("\n")
 
 
 def test_pointing_at_a_cell_or_a_mark_tells_its_value(reader: Reader) -> None:
     name, value = reader.point_at("#heatmap .on image").split("\n")
-    layer, share = value.removeprefix("layer ").split(": ")
-    row = reader.run("[...document.querySelectorAll('#heatmap .on .rows g')].map((g) => g.dataset)")
-    (of_language,) = (each for each in row if each["name"] == name)
-    assert float(share) * 1000 == float(of_language["values"].split()[int(layer) - 1])
-    told = reader.point_at("#scatter .on .marks [data-l=fra_Latn]")
-    assert told.startswith("French\nNASCA 0.")
+    layer, told = value.removeprefix("layer ").split(": ")
+    cells = reader.run("({...document.querySelector('#heatmap .on image').dataset})")
+    row = cells["names"].split("\t").index(name)
+    start = 2 * (int(layer) - int(cells["first"]))
+    digits = cells["values"].split(" ")[row][start : start + 2]
+    assert told == f"{int(digits, 36) / 1000:.3f}"
+    told = reader.point_at("#scatter .on [data-tip^='Hindi|']")
+    (nasca,) = (
+        text.partition("±")[0]
+        for name, text in zip(reader.column("Language"), reader.column("NASCA"), strict=True)
+        if name == "Hindi"
+    )
+    assert told.startswith(f"Hindi\nNASCA {nasca}\nbelebele, acc 0.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -306,14 +347,26 @@ def test_text_and_marks_have_contrast(reader: Reader, scheme: str) -> None:
         assert contrast(f"c{colour}", "paper") >= 4.5, colour  # names are in these colours, too
 
 
-def test_print_shows_everything(reader: Reader) -> None:
+def test_charts_follow_the_theme(reader: Reader) -> None:
+    def of_text() -> float:
+        text = "document.querySelector('#scatter .on text')"
+        return luminance(reader.run(f"getComputedStyle({text}).fill"))
+
+    assert of_text() < 0.2
+    reader.find("#theme").click()
+    assert of_text() > 0.3
+
+
+def test_print_shows_what_the_screen_shows_and_folded_tables(reader: Reader) -> None:
+    on_screen = len(reader.captions("scatter"))
+    reader.choose("scatter", "score", "all")
     reader.find("#search").send_keys("French")
     reader.see(media="print")
-    shown, there = reader.run("""[
-      [...document.querySelectorAll('figure, tbody tr')].filter((each) => each.offsetParent).length,
-      document.querySelectorAll('figure, tbody tr').length - document.querySelectorAll(
-        'details tbody tr').length]""")
-    assert shown >= there
+    assert len(reader.captions("scatter")) == 3 * on_screen == 6
+    assert reader.column("Language") == ["French"]
+    heights = reader.run("""[...document.querySelectorAll("details tbody tr")]
+        .map((row) => row.getBoundingClientRect().height)""")
+    assert heights and all(heights), "folded tables are unfolded"
     assert luminance(reader.run("getComputedStyle(document.body).backgroundColor")) > 0.9
     assert not reader.find("#search").is_displayed()
 

@@ -13,7 +13,7 @@ from neuronxa_task.commands import options
 def report(
     results: options.ResultPaths,
     output: Annotated[
-        Path, typer.Option(help="Folder for report.html and its pictures as SVG and PNG.")
+        Path, typer.Option(help="Folder for report.html, languages.csv and .tex, and pictures/.")
     ] = Path("report"),
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Cross-lingual alignment",
     scores: options.Scores = "nasca,navca,mexa",
@@ -23,6 +23,16 @@ def report(
     relative: options.Relative = False,
     include_pivot: options.IncludePivot = False,
     paper: options.Paper = False,
+    pictures: Annotated[
+        bool, typer.Option(help="Write the charts that the page shows at first as files, too.")
+    ] = True,
+    picture_formats: Annotated[
+        str, typer.Option(help="Formats of the pictures, comma-separated: svg, png, pdf.")
+    ] = "svg,png",
+    all_pictures: Annotated[
+        bool,
+        typer.Option("--all-pictures", help="Write every chart: all models, scores, benchmarks."),
+    ] = False,
     pattern: options.Patterns = None,
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
@@ -42,7 +52,16 @@ def report(
         include_pivot=include_pivot,
         allow_mixed=allow_mixed_signatures,
     )
-    made = write_report(read, output, title, choice, paper=paper)
+    made = write_report(
+        read,
+        output,
+        title,
+        choice,
+        paper=paper,
+        picture_formats=options.names(picture_formats) if pictures else (),
+        all_pictures=all_pictures,
+    )
     options.echo_notes(made.notes)
-    pictures = f"{len(made.pictures)} pictures to {made.page.parent / 'pictures'}"
-    typer.echo(f"Wrote {made.page} and {pictures}")
+    names = ", ".join(path.name for path in (made.page, *made.tables))
+    drawn = f" and {len(made.pictures)} files in pictures/" if made.pictures else ""
+    typer.echo(f"Wrote {names}{drawn} to {output}")

@@ -1,4 +1,4 @@
-"""Reports: one page that needs nothing else, and its pictures for papers and slides."""
+"""Reports: one page that needs nothing else, and its pictures and tables for papers and slides."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from neuronxa_task.analysis.selection import Selection
     from neuronxa_task.results import Results
 
+PICTURE_FORMATS = ("svg", "png")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -18,13 +20,21 @@ class Report:
 
     page: Path
     pictures: Sequence[Path]
+    tables: Sequence[Path]
     notes: Sequence[str]
 
 
 def write_report(
-    results: Results, output: Path, title: str, choice: Selection, *, paper: bool = False
+    results: Results,
+    output: Path,
+    title: str,
+    choice: Selection,
+    *,
+    paper: bool = False,
+    picture_formats: Sequence[str] = PICTURE_FORMATS,
+    all_pictures: bool = False,
 ) -> Report:
-    """Write `report.html` and `pictures/`.
+    """Write `report.html`, `languages.csv`, `languages.tex` and `pictures/`.
 
     Args:
         results: what was read.
@@ -32,27 +42,38 @@ def write_report(
         title: heading of the page.
         choice: which of the results are set beside each other.
         paper: set the paper's figures beside.
+        picture_formats: some of svg, png and pdf; none for no pictures.
+        all_pictures: write all charts as pictures, not only those that the page shows at first.
 
     Raises:
         NeuronXAError: the choice names nothing in the results, settings differ and the choice does
-            not allow it, or the folder cannot be written.
+            not allow it, a format is unknown, or the folder cannot be written.
     """
     from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.report.content import Content
     from neuronxa_task.report.page import render
-    from neuronxa_task.report.pictures import write_pictures
+    from neuronxa_task.report.pictures import Studio
+    from neuronxa_task.report.tables import language_table
+    from neuronxa_task.tables import write
 
+    studio = Studio(output / "pictures", picture_formats, every=all_pictures)
     content = Content(results, choice)
     joins = content.pairings
     found = correlation_table(joins, choice, paper=paper) if joins else None
     notes = content.notes if found is None else (*content.notes, *found.notes)
     notes = tuple(dict.fromkeys(notes))
-    text = render(content, found, title, notes)
     page = output / "report.html"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
-        return Report(page, write_pictures(content, output / "pictures"), notes)
+        page.write_text(render(content, found, title, notes, studio), encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{error.filename} cannot be written: {error.strerror}") from error
+    tables = write(
+        output,
+        "languages",
+        *language_table(content),
+        caption="Alignment and accuracy of each language, ± standard error.",
+        formats=("csv", "tex"),
+    )
+    return Report(page, studio.written, tables, notes)

@@ -1,205 +1,292 @@
-"""The page's charts, from plain numbers to SVG."""
+"""The report's charts: every combination is described, and the reader chooses which ones show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
-from markupsafe import Markup
-
-from neuronxa_task.report.labels import place, spread
-from neuronxa_task.report.svg import (
-    FONT_SIZE,
-    Frame,
-    chart,
-    element,
-    path,
-    shortened,
-    text_width,
-    ticks,
+from neuronxa_task.report.agreement import Group
+from neuronxa_task.report.chart import (
+    COLOURS,
+    Axis,
+    Chart,
+    Estimate,
+    EstimateRow,
+    Estimates,
+    Heatmap,
+    Line,
+    Lines,
+    Menu,
+    Scatter,
+    Section,
+    around,
+    upper_limit,
 )
+from neuronxa_task.report.content import (
+    REPRESENTATIONS,
+    Content,
+    Layers,
+    first_layer,
+    from_best_to_worst,
+    layer_title,
+    mean_over_languages,
+    numbered,
+    pairs,
+    relative_depth,
+)
+from neuronxa_task.report.many import BLOCK_ROWS, bands, blocks, profile_rows, summary_rows
+from neuronxa_task.report.names import short_names
+from neuronxa_task.report.scatters import SCRIPTS, against, marks_of
 
-COLOURS = 8
-LABELS_IN_A_SCATTER = 60
-MARGIN_OF_RANGE = 0.07
-RADIUS = 3.5
-LONGEST_AT_A_LINE = 20
-MANY_LINES = 40
-MEAN = "average"
-
-
-@dataclass(frozen=True)
-class Point:
-    """A language in a scatter: its code, its name, and whether its script is Latin."""
-
-    code: str
-    name: str
-    x: float
-    y: float
-    latin: bool = True
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line through `points`, named at its right end."""
-
-    code: str
-    name: str
-    points: Sequence[tuple[float, float]]
+MOST_SINGLE_LINES = 40
+DEPTH = "depth, % of the layers"
+ALIGNED = "share of aligned pairs"
 
 
-def padded(values: Sequence[float]) -> tuple[float, float]:
-    """A range a little wider than the values'.
+class Charts:
+    """Describes the charts of a report's sections."""
 
-    >>> padded([0.5, 0.5])
-    (0.45, 0.55)
-    """
-    low, high = min(values), max(values)
-    margin = MARGIN_OF_RANGE * (high - low) or 0.05 * max(1.0, abs(high))
-    return low - margin, high + margin
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.names = short_names(content.models)
+        self.compared = content.models[:COLOURS]
 
+    def _menu(self, key: str, *, every: bool = False) -> Menu:
+        label, options = {
+            "model": ("Model", [self.names[model] for model in self.content.models]),
+            "text": ("Parallel text", self.content.texts),
+            "score": ("Score", [score.upper() for score in self.content.scores]),
+            "benchmark": ("Benchmark", list(self.content.metrics)),
+            "of": ("Vectors", list(REPRESENTATIONS.values())),
+        }[key]
+        return Menu(key, label, options, None if every else 0)
 
-def scatter(
-    points: Sequence[Point],
-    trend: tuple[float, float] | None,
-    x_title: str,
-    y_title: str,
-    summary: str,
-    *,
-    diagonal: bool = False,
-) -> Markup:
-    """Languages as marks, round for Latin script and square for others, and a line.
+    def _menus(self, *keys: str, every: str) -> list[Menu]:
+        """Menus, the last one showing all its options at first."""
+        return [*(self._menu(key) for key in keys), self._menu(every, every=True)]
 
-    Args:
-        points: languages, those to be labelled first in front; not empty.
-        trend: slope and intercept of a regression line.
-        x_title, y_title: what the axes show.
-        summary: what a screen reader says.
-        diagonal: draw x = y, on equal ranges, in place of the regression line.
-    """
-    xs, ys = [point.x for point in points], [point.y for point in points]
-    x_range, y_range = (padded(xs + ys),) * 2 if diagonal else (padded(xs), padded(ys))
-    frame = Frame(440, 330, 40, 12, 24, 40, x_range, y_range)
-    line = (1.0, 0.0) if diagonal else trend
-    places = [(frame.x(point.x), frame.y(point.y)) for point in points]
-    corners = place(
-        places,
-        [text_width(shortened(point.name)) for point in points],
-        FONT_SIZE + 1,
-        (frame.left, frame.top, frame.width, frame.height - frame.bottom),
-        RADIUS,
-        LABELS_IN_A_SCATTER,
-    )
-    labels = [
-        element(
-            "text",
-            shortened(point.name),
-            x=corner[0],
-            y=corner[1] + FONT_SIZE - 1,
-            data_l=point.code,
-        )
-        for point, corner in zip(points, corners, strict=True)
-        if corner is not None
-    ]
-    marks = [
-        _mark(point, x, y, f"{point.name}\n{x_title} {point.x:.3f}\n{y_title} {point.y:.3f}")
-        for point, (x, y) in zip(points, places, strict=True)
-    ]
-    return chart(
-        frame.width,
-        frame.height,
-        summary,
-        frame.axes(ticks(*x_range), ticks(*y_range), x_title, y_title),
-        _line(frame, *line, "trend diagonal" if diagonal else "trend") if line else "",
-        element("g", *marks, class_="marks"),
-        element("g", *labels, class_="labels"),
-        kind="scatter",
-    )
+    def _chart(
+        self,
+        kind: str,
+        caption: str,
+        keys: Mapping[str, int],
+        drawings: Sequence[Scatter | Lines | Heatmap | Estimates],
+        *of: str,
+    ) -> Chart:
+        """A chart, whose name and caption say model and text where there are several.
 
+        Args:
+            kind: of chart, at the start of its name.
+            caption: what the chart shows.
+            keys: places of its model and text, among others, in the menus.
+            drawings: its parts.
+            of: further parts of its name.
+        """
+        name, said = [kind], [caption]
+        if "model" in keys and len(self.content.models) > 1:
+            model = self.names[self.content.models[keys["model"]]]
+            name.append(model)
+            said.append(model)
+        if len(self.content.texts) > 1:
+            name.append(self.content.texts[keys["text"]])
+            said.append(self.content.texts[keys["text"]])
+        return Chart(" ".join((*name, *of)), " · ".join(said), keys, drawings)
 
-def _mark(point: Point, x: float, y: float, tip: str) -> Markup:
-    known = {"data_l": point.code, "data_tip": tip}
-    if point.latin:
-        return element("circle", cx=x, cy=y, r=RADIUS, **known)
-    side = 1.8 * RADIUS
-    return element("rect", x=x - side / 2, y=y - side / 2, width=side, height=side, **known)
+    def _runs(self) -> Iterator[tuple[dict[str, int], str, str]]:
+        """Every model on every parallel text, with its keys."""
+        for m, model in enumerate(self.content.models):
+            for t, text in enumerate(self.content.texts):
+                yield {"model": m, "text": t}, model, text
 
+    def _profiles(self) -> Iterator[tuple[dict[str, int], str, Sequence[Layers]]]:
+        """The layers of every model, text and score that has some, with its keys."""
+        for keys, model, text in self._runs():
+            for s, score in enumerate(self.content.scores):
+                if profiles := self.content.layers(model, text, score):
+                    yield {**keys, "score": s}, score, profiles
 
-def _line(frame: Frame, slope: float, intercept: float, kind: str) -> Markup:
-    """The part of a straight line that lies in the frame."""
-    low, high = frame.x_range
-    if slope:
-        crossings = sorted((edge - intercept) / slope for edge in frame.y_range)
-        low, high = max(low, crossings[0]), min(high, crossings[1])
-    if low >= high:
-        return Markup("")
-    ends = [(frame.x(x), frame.y(slope * x + intercept)) for x in (low, high)]
-    return element("path", d=path(ends), class_=kind)
+    @cached_property
+    def _limits(self) -> dict[str, float]:
+        """The end of each score's axis: the same for all models, so that they compare."""
+        values: dict[str, list[float]] = {}
+        for _, score, profiles in self._profiles():
+            values.setdefault(score, []).extend(v for each in profiles for v in each.values)
+        return {score: upper_limit(of_score) for score, of_score in values.items()}
 
+    def correlations(self, groups: Sequence[Group]) -> Section:
+        """Forest plots: each benchmark's correlation by each score, with its interval."""
+        charts = []
+        scores = [score.upper() for score in self.content.scores]
+        for t, text in enumerate(self.content.texts):
+            rows = []
+            for group in groups:
+                if group.text != text:
+                    continue
+                estimates = [
+                    Estimate(each.r, each.low, each.high)
+                    if each is not None and each.r is not None
+                    else None
+                    for each in group.main.estimates
+                ]
+                if any(estimates):
+                    rows.append(EstimateRow(group.name, estimates))
+            if rows:
+                known = [each for row in rows for each in row.estimates if each]
+                lowest = min(each.value if each.low is None else each.low for each in known)
+                axis = Axis("Pearson’s r with accuracy", min(0.0, lowest) - 0.03, 1.03)
+                caption = "Correlation of alignment with accuracy, 95 % intervals"
+                drawing = Estimates(axis, rows, scores, apart=True)
+                charts.append(self._chart("correlation", caption, {"text": t}, [drawing]))
+        return Section(charts, [])
 
-def curves(
-    lines: Sequence[Curve],
-    chosen: Mapping[str, int],
-    mean: Sequence[tuple[float, float]],
-    x_title: str,
-    y_title: str,
-    summary: str,
-) -> Markup:
-    """Shares over layers: the chosen lines coloured and named, the others faint, the mean bold.
+    def scatters(self) -> Section:
+        """Alignment against accuracy, a mark per language."""
+        charts = []
+        benchmarks = list(self.content.metrics)
+        for pairing in self.content.pairings:
+            model, text, benchmark = pairing.model, pairing.alignment, pairing.benchmark
+            keys = {
+                "model": self.content.models.index(model),
+                "text": self.content.texts.index(text),
+                "benchmark": benchmarks.index(benchmark),
+            }
+            for score in pairing.scores:
+                if not (languages := pairs(pairing, score)):
+                    continue
+                caption = f"{score.upper()} and {benchmark}, {len(languages)} languages"
+                title = f"{benchmark}, {self.content.metric_name(pairing.metric)}"
+                errors = [
+                    (
+                        self.content.number(model, text, score, each.language.code),
+                        None
+                        if self.content.choice.relative
+                        else self.content.number(
+                            model, benchmark, pairing.metric, each.language.code
+                        ),
+                    )
+                    for each in languages
+                ]
+                drawing = against(languages, errors, score.upper(), title)
+                place = {"score": self.content.scores.index(score)}
+                of = (score, benchmark)
+                charts.append(self._chart("scatter", caption, keys | place, [drawing], *of))
+        return Section(charts, self._menus("model", "text", "score", every="benchmark"))
 
-    Args:
-        lines: not empty.
-        chosen: colour, 0 to 7, of each highlighted line's code.
-        mean: points of the bold line; none, no line.
-        x_title, y_title: what the axes show.
-        summary: what a screen reader says.
-    """
-    every = [x for line in lines for x, _ in line.points]
-    names = [MEAN, *(shortened(line.name, LONGEST_AT_A_LINE) for line in lines)]
-    room = max(text_width(name) for name in names)
-    x_range = (min(every), max(*every, min(every) + 1))
-    frame = Frame(440, 300, 32, room + 10, 24, 40, x_range, (0, 1))
+    def layer_curves(self) -> Section:
+        """Each language's score over the layers, or, of many, where they lie; and the average."""
+        charts = []
+        for keys, score, profiles in self._profiles():
+            last = max(first_layer(score) + len(each.values) - 1 for each in profiles)
+            drawing = Lines(
+                Axis(layer_title(score), first_layer(score), max(last, first_layer(score) + 1)),
+                Axis(score.upper(), 0.0, self._limits[score]),
+                [*self._lines(profiles, score)],
+                bands(profiles, score) if len(profiles) > MOST_SINGLE_LINES else (),
+            )
+            caption = f"{score.upper()} by layer, {len(profiles)} languages"
+            charts.append(self._chart("layers", caption, keys, [drawing], score))
+        return Section(charts, self._menus("model", "text", every="score"))
 
-    def drawn(points: Sequence[tuple[float, float]]) -> str:
-        return path([(frame.x(x), frame.y(y)) for x, y in points])
+    def _lines(self, profiles: Sequence[Layers], score: str) -> Iterator[Line]:
+        many = len(profiles) > MOST_SINGLE_LINES
+        for each in profiles:
+            colour = self._highlighted.get(each.language.code)
+            if colour is not None or not many:
+                yield Line(each.language.name, numbered(each.values, score), colour)
+        yield Line("average", numbered(mean_over_languages(profiles), score), bold=True)
 
-    paths = [
-        element(
-            "path",
-            d=drawn(line.points),
-            data_l=line.code,
-            data_tip=line.name,
-            data_end=frame.y(line.points[-1][1]),
-            class_=f"chosen c{chosen[line.code]}" if line.code in chosen else "",
-        )
-        for line in lines
-    ]
-    named = [
-        (
-            shortened(line.name, LONGEST_AT_A_LINE),
-            frame.y(line.points[-1][1]),
-            f"c{chosen[line.code]}",
-        )
-        for line in lines
-        if line.code in chosen
-    ]
-    if mean:
-        named.append((MEAN, frame.y(mean[-1][1]), "mean"))
-    bottom = frame.height - frame.bottom
-    heights = spread([end for _, end, _ in named], FONT_SIZE + 2, frame.top, bottom)
-    labels = [
-        element(
-            "text", name, x=frame.width - frame.right + 6, y=height + 4, class_=kind, data_end=end
-        )
-        for (name, end, kind), height in zip(named, heights, strict=True)
-    ]
-    return chart(
-        frame.width,
-        frame.height,
-        summary,
-        frame.axes(ticks(*x_range, whole=True), ticks(0, 1), x_title, y_title),
-        element("g", *paths, class_="lines many" if len(paths) > MANY_LINES else "lines"),
-        element("path", d=drawn(mean), class_="mean") if mean else "",
-        element("g", *labels, class_="labels"),
-        kind="curves",
-    )
+    @cached_property
+    def _highlighted(self) -> dict[str, int]:
+        """Languages that are coloured, with their colours: the same in all charts."""
+        first = next((profiles for _, _, profiles in self._profiles()), [])
+        return {code: colour for colour, code in enumerate(from_best_to_worst(first))}
+
+    def heatmaps(self) -> Section:
+        """Languages by layers as colour; of many, groups and the ends of the ranking."""
+        charts = []
+        for keys, score, profiles in self._profiles():
+            many = len(profiles) > BLOCK_ROWS
+            drawing = Heatmap(
+                layer_title(score),
+                first_layer(score),
+                summary_rows(profiles) if many else profile_rows(profiles),
+                self._limits[score],
+                f"{score.upper()}, {ALIGNED}",
+            )
+            what = "by group and layer" if many else "by language and layer"
+            caption = f"{score.upper()} {what}, {len(profiles)} languages"
+            charts.append(self._chart("heatmap", caption, keys, [drawing], score))
+        return Section(charts, [self._menu("model"), self._menu("text"), self._menu("score")])
+
+    def retrieval(self) -> Section:
+        """Retrieval from the pivot against retrieval to it, a mark per language."""
+        charts = []
+        for keys, model, text in self._runs():
+            for r, (kind, name) in enumerate(REPRESENTATIONS.items()):
+                languages = self.content.retrieval(model, text, kind)
+                if not languages:
+                    continue
+                low, high = around([value for each in languages for value in (each.x, each.y)])
+                drawing = Scatter(
+                    Axis("from the pivot", low, high),
+                    Axis("to the pivot", low, high),
+                    marks_of(sorted(languages, key=lambda each: -abs(each.x - each.y)), {}),
+                    SCRIPTS,
+                    diagonal=True,
+                )
+                caption = f"retrieval by {name}, {len(languages)} languages"
+                charts.append(self._chart("retrieval", caption, keys | {"of": r}, [drawing], kind))
+        return Section(charts, self._menus("model", "text", every="of"))
+
+    def depth_curves(self) -> Section:
+        """The models' averages over languages, against relative depth."""
+        charts = []
+        for t, text in enumerate(self.content.texts):
+            for s, score in enumerate(self.content.scores):
+                compared = self.content.compared(text, score)
+                lines = [
+                    Line(
+                        self.names[model],
+                        relative_depth(mean_over_languages(profiles), score),
+                        self.compared.index(model),
+                    )
+                    for model, profiles in compared
+                    if model in self.compared
+                ]
+                if len(lines) < 2:
+                    continue
+                limit = upper_limit([y for line in lines for _, y in line.points])
+                drawing = Lines(Axis(DEPTH, 0, 100), Axis(score.upper(), 0, limit), lines)
+                caption = f"{score.upper()}, mean over {len(compared[0][1])} languages"
+                keys = {"text": t, "score": s}
+                charts.append(self._chart("models", caption, keys, [drawing], score))
+        return Section(charts, self._menus("text", every="score"))
+
+    def model_dots(self) -> Section:
+        """Each language's score by model."""
+        charts = []
+        for t, text in enumerate(self.content.texts):
+            for s, score in enumerate(self.content.scores):
+                numbers = self.content.numbers
+                models = [model for model in self.compared if (model, text, score) in numbers]
+                rows = [
+                    EstimateRow(
+                        each.name,
+                        [
+                            Estimate(numbers[model, text, score][each.code].value)
+                            for model in models
+                        ],
+                    )
+                    for each in self.content.common(text, score)
+                ]
+                if len(models) < 2 or not rows:
+                    continue
+                rows.sort(key=lambda row: -sum(each.value for each in row.estimates if each))
+                low, high = around([each.value for row in rows for each in row.estimates if each])
+                axis = Axis(score.upper(), low, high)
+                series = [self.names[model] for model in models]
+                drawings = [Estimates(axis, block, series, apart=False) for block in blocks(rows)]
+                caption = f"{score.upper()} of each model, {len(rows)} languages"
+                keys = {"text": t, "score": s}
+                charts.append(self._chart("languages", caption, keys, drawings, score))
+        return Section(charts, [self._menu("text"), self._menu("score")])

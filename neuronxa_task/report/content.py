@@ -13,7 +13,7 @@ from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results
 
-REPRESENTATIONS = {"nas": "neuron states", "nav": "neuron values", "emb": "embeddings"}
+REPRESENTATIONS = {"nas": "neuron states", "nav": "neuron values", "emb": "hidden states"}
 SHOWN_FROM_BEST_TO_WORST = 5
 
 
@@ -60,7 +60,7 @@ class Content:
         results: what was read.
         choice: what is set beside each other.
         table: the rows of the chosen benchmarks, of the downstream ones by one metric each.
-        models: by name.
+        models: the best aligned first.
         texts: alignment benchmarks.
         scores: of `nasca`, `navca` and `mexa` those that there are.
         metrics: the metric shown of each downstream benchmark, most languages first.
@@ -77,7 +77,6 @@ class Content:
         selected = select(results, choice)
         alignment, downstream = selected.scored, selected.accuracy
         self.table = pd.concat([rows for rows in (alignment, downstream) if len(rows)])
-        self.models = sorted(self.table["model"].unique())
         self.texts = list(dict.fromkeys(alignment["benchmark"]))
         known = set(alignment["metric"])
         self.scores = [score for score in choice.scores if score in known]
@@ -92,11 +91,32 @@ class Content:
             model, benchmark, metric = key
             found.setdefault((model, benchmark, metric), {})[code] = Number(value, stderr)
         self.numbers: Mapping[tuple[str, str, str], Mapping[str, Number]] = found
+        self.models = self._best_first()
         self.pairings, notes = join_accuracy(selected, choice)
         self.unpaired = None
         if not self.pairings:
             self.unpaired = f"No correlation: {without_joins(selected, choice, [])}."
         self.notes = (*results.notes, *selected.notes, *notes, *self._hybrids())
+
+    def _best_first(self) -> list[str]:
+        """Models by the mean of the first score on the first text, those without it last.
+
+        The mean is over the languages that all of them have, if there are any.
+        """
+        names: list[str] = sorted(self.table["model"].unique())
+        if not self.texts or not self.scores:
+            return names
+        scored = {
+            model: of_model
+            for model in names
+            if (of_model := self.numbers.get((model, self.texts[0], self.scores[0])))
+        }
+        shared = set.intersection(*map(set, scored.values())) if scored else set()
+        means = {
+            model: fmean(of_model[code].value for code in shared or of_model)
+            for model, of_model in scored.items()
+        }
+        return sorted(names, key=lambda model: -means.get(model, -1.0))
 
     def _hybrids(self) -> Iterator[str]:
         """A word on every model that has feed-forward neurons in some layers only."""
@@ -182,35 +202,6 @@ def pairs(join: AccuracyJoin, score: str) -> list[Pair]:
     ]
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """The last part of each path or hub name, where that still tells them apart.
-
-    >>> short_names(["org/a-7b", "org/b-7b"])
-    {'org/a-7b': 'a-7b', 'org/b-7b': 'b-7b'}
-    """
-    last = [name.rsplit("/", 1)[-1] or name for name in names]
-    return {
-        name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)
-    }
-
-
-def trend(pairs: Sequence[Pair]) -> tuple[float, float] | None:
-    """Slope and intercept of the least-squares line; None where all x are the same."""
-    from scipy.stats import linregress
-
-    xs, ys = [pair.x for pair in pairs], [pair.y for pair in pairs]
-    if len(set(xs)) < 2:
-        return None
-    line = linregress(xs, ys)
-    return float(line.slope), float(line.intercept)
-
-
-def farthest_first(pairs: Sequence[Pair], line: tuple[float, float]) -> list[Pair]:
-    """The pairs, those farthest from a line first: they are what a reader asks about."""
-    slope, intercept = line
-    return sorted(pairs, key=lambda pair: -abs(pair.y - slope * pair.x - intercept))
-
-
 def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:
     """Codes of a few languages evenly spread over a ranking."""
     last = len(ranked) - 1
@@ -246,7 +237,7 @@ def numbered(values: Sequence[float], name: str) -> list[tuple[float, float]]:
     return [(first + place, value) for place, value in enumerate(values) if not isnan(value)]
 
 
-def relative(values: Sequence[float], name: str) -> list[tuple[float, float]]:
+def relative_depth(values: Sequence[float], name: str) -> list[tuple[float, float]]:
     """The values of a profile with their depth in per cent of the layers."""
     last = max(1, first_layer(name) + len(values) - 1)
     return [(100 * layer / last, value) for layer, value in numbered(values, name)]

@@ -1,15 +1,86 @@
-"""Where labels go beside the marks they name, so that none covers another."""
+"""Where labels go beside the marks they name, and how wide they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Optional
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Corner = Optional[tuple[float, float]]  # noqa: UP045 -- evaluated, on Python 3.10 too
+if TYPE_CHECKING:
+    from matplotlib.ft2font import FT2Font
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so pictures look the same everywhere. Browsers' faces are narrower."""
+
+LONGEST_NAME = 24
+Boxes = NDArray[np.float64]
+
+
+@cache
+def _font() -> FT2Font:
+    from matplotlib.font_manager import findfont, get_font
+
+    return get_font(findfont(FONT))
+
+
+@cache
+def _characters() -> frozenset[int]:
+    return frozenset(_font().get_charmap())
+
+
+@cache
+def _advance(character: str) -> float:
+    """Width of a character at size 1."""
+    from matplotlib.ft2font import LoadFlags
+
+    font = _font()
+    glyph = font.load_char(ord(character), flags=LoadFlags.NO_SCALE)
+    return float(glyph.horiAdvance / font.units_per_EM)
+
+
+def text_width(text: str, size: float) -> float:
+    """Width of a text in points."""
+    return size * sum(map(_advance, text))
+
+
+def drawable(text: str, otherwise: str = "") -> str:
+    """`text` if the font has all its characters; else `otherwise`, with `?` for those it lacks.
+
+    >>> drawable("français"), drawable("日本語", "jpn_Jpan"), drawable("模型-7b")
+    ('français', 'jpn_Jpan', '??-7b')
+    """
+    if all(ord(mark) in _characters() for mark in text):
+        return text
+    return "".join(mark if ord(mark) in _characters() else "?" for mark in otherwise or text)
+
+
+def shortened(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name that fits into a chart; pointing at the mark shows it in full.
+
+    >>> shortened("a very long name", 8)
+    'a very …'
+    """
+    return name if len(name) <= longest else name[: longest - 1] + "…"
+
+
+class Spot(NamedTuple):
+    """Where a text is anchored, and at which of its sides: left, center or right."""
+
+    x: float
+    y: float
+    side: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible spot, and the box that the text would fill."""
+
+    spot: Spot
+    box: tuple[float, float, float, float]
 
 
 def place(
@@ -19,74 +90,73 @@ def place(
     area: tuple[float, float, float, float],
     radius: float,
     at_most: int,
-) -> list[Corner]:
-    """Room for labels right, left, above or below their marks; the first marks choose first.
+    obstacles: Sequence[tuple[float, float, float, float]] = (),
+) -> list[Spot | None]:
+    """Room for labels around their marks; the first marks choose first.
 
     Args:
-        marks: centres of the marks; y may point up or down.
+        marks: centres of the marks, y pointing up.
         widths: of the labels, in the same units.
         height: of every label.
         area: left, low, right and high edge that no label crosses.
         radius: of the marks, which no label covers.
         at_most: labels to place.
+        obstacles: boxes (left, low, right, high) that no label covers.
 
     Returns:
-        The corner with the least x and y of each label, None where there is no room.
+        For each label its anchor, at half its height, or None where there is no room.
     """
     centres = np.asarray(marks, dtype=float).reshape(-1, 2)
-    taken = np.hstack([centres - radius, centres + radius])
-    corners: list[Corner] = []
+    taken = np.vstack(
+        [
+            np.hstack([centres - radius, centres + radius]),
+            np.asarray(obstacles, dtype=float).reshape(-1, 4),
+        ]
+    )
+    spots: list[Spot | None] = []
     placed = 0
-    gap = radius + 2
     for (x, y), width in zip(marks, widths, strict=True):
-        candidates = (
-            (x + gap, y - height / 2),
-            (x - gap - width, y - height / 2),
-            (x - width / 2, y + gap),
-            (x - width / 2, y - gap - height),
-        )
-        boxes = [(left, low, left + width, low + height) for left, low in candidates]
-        free = (box for box in boxes if _inside(box, area) and not _overlaps(box, taken))
-        box = next(free, None) if placed < at_most else None
-        corners.append(None if box is None else box[:2])
-        if box is not None:
+        chosen = None
+        if placed < at_most:
+            candidates = list(_around(x, y, width, height, radius + 2))
+            free = _free(np.array([each.box for each in candidates]), taken, area)
+            if free.any():
+                chosen = candidates[int(free.argmax())]
+        if chosen is not None:
             placed += 1
-            taken = np.vstack([taken, box])
-    return corners
+            taken = np.vstack([taken, chosen.box])
+        spots.append(None if chosen is None else chosen.spot)
+    return spots
 
 
-def _inside(
-    box: tuple[float, float, float, float], area: tuple[float, float, float, float]
-) -> bool:
-    left, low, right, high = area
-    return box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high
+def _around(x: float, y: float, width: float, height: float, gap: float) -> Iterator[Candidate]:
+    """Right, left, above, below and the corners; then the same a little farther off."""
+    for far in (gap, 2.2 * gap):
+        for across, up in (
+            *((1, 0), (-1, 0), (0, 1), (0, -1)),
+            *((1, 1), (1, -1), (-1, 1), (-1, -1)),
+        ):
+            at = x + across * far * (0.7 if up else 1)
+            middle = y + up * (far + height / 2) * (0.8 if across else 1)
+            left = at - width * (1 - across) / 2
+            side = ("center", "left", "right")[across]
+            low = middle - height / 2
+            yield Candidate(Spot(at, middle, side), (left, low, left + width, low + height))
 
 
-def _overlaps(box: tuple[float, float, float, float], taken: Floats) -> bool:
-    left, low, right, high = box
+def _free(boxes: Boxes, taken: Boxes, area: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+    left, low, right, high = (boxes[:, side, None] for side in range(4))
     clear = (
         (taken[:, 0] >= right)
         | (taken[:, 2] <= left)
         | (taken[:, 1] >= high)
         | (taken[:, 3] <= low)
     )
-    return not bool(clear.all())
-
-
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places in the order of `wanted` and near it, at least `gap` apart, within `low` and `high`.
-
-    >>> spread([10, 11, 50], gap=5, low=0, high=52)
-    [10, 15, 50]
-    """
-    order = sorted(range(len(wanted)), key=wanted.__getitem__)
-    placed = list(wanted)
-    floor = low
-    for index in order:
-        placed[index] = max(placed[index], floor)
-        floor = placed[index] + gap
-    ceiling = high
-    for index in reversed(order):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
-    return placed
+    inside = (
+        (boxes[:, 0] >= area[0])
+        & (boxes[:, 1] >= area[1])
+        & (boxes[:, 2] <= area[2])
+        & (boxes[:, 3] <= area[3])
+    )
+    free: NDArray[np.bool_] = clear.all(axis=1) & inside
+    return free

@@ -53,9 +53,14 @@ for (const menu of all("select[data-key]")) {
 
 const number = (text) => parseFloat(text.replace("−", "-"));
 
-function compareTexts(a, b) {
-  if (isNaN(number(a)) && isNaN(number(b))) return a.localeCompare(b);
-  return number(a) - number(b);
+/** Numbers by size, other texts by the alphabet; in a column of numbers what is none comes last. */
+function comparison(texts, descending) {
+  const sign = descending ? -1 : 1;
+  if (!texts.some((text) => !isNaN(number(text)))) return (a, b) => sign * a.localeCompare(b);
+  return (a, b) => {
+    const [x, y] = [number(a), number(b)];
+    return isNaN(x) - isNaN(y) || (isNaN(x) ? a.localeCompare(b) : sign * (x - y));
+  };
 }
 
 function sortBy(heading) {
@@ -65,12 +70,9 @@ function sortBy(heading) {
   for (const each of heading.parentElement.children) each.ariaSort = "none";
   heading.ariaSort = descending ? "descending" : "ascending";
   const body = heading.closest("table").tBodies[0];
-  const text = (row) => row.cells[heading.cellIndex].textContent;
-  const isMissing = (row) => text(row) === "–";
-  const sorted = [...body.rows].sort(
-    (a, b) => isMissing(a) - isMissing(b) || compareTexts(text(a), text(b)) * (descending ? -1 : 1),
-  );
-  body.append(...sorted);
+  const texts = new Map([...body.rows].map((row) => [row, row.cells[heading.cellIndex].textContent]));
+  const compare = comparison([...texts.values()], descending);
+  body.append(...[...body.rows].sort((a, b) => compare(texts.get(a), texts.get(b))));
 }
 for (const button of all(".sortable th button")) {
   button.addEventListener("click", () => sortBy(button.closest("th")));
@@ -84,10 +86,29 @@ function filterRows() {
   const wanted = plain(search.value.trim());
   for (const row of all(".sortable tbody tr")) {
     const names = [...row.cells].slice(0, 4).map((cell) => cell.textContent).join("\n");
-    const found = plain(names).includes(wanted) && (!script.value || row.dataset.script === script.value);
+    const found = plain(names).includes(wanted) && (!script.value || row.cells[3].textContent === script.value);
     row.hidden = !found;
   }
+  all(".sortable").forEach(averageColumns);
   countRows();
+}
+
+/** Means of the rows that show, over those that have a number in every column that has any. */
+function averageColumns(table) {
+  const isNumber = (cell) => !isNaN(number(cell.textContent));
+  const columns = [...table.tHead.rows[0].cells].filter((cell) => cell.classList.contains("n")).map((cell) => cell.cellIndex);
+  const rows = [...table.tBodies[0].rows];
+  const filled = columns.filter((column) => rows.some((row) => isNumber(row.cells[column])));
+  const complete = rows.filter((row) => !row.hidden && filled.every((column) => isNumber(row.cells[column])));
+  const foot = table.tFoot.rows[0];
+  foot.querySelector(".complete").textContent = complete.length;
+  columns.forEach((column, place) => {
+    const cell = foot.cells[place + 1]; // the first one spans the columns of names
+    const sum = complete.reduce((total, row) => total + number(row.cells[column].textContent), 0);
+    const has = complete.length > 0 && filled.includes(column);
+    cell.textContent = has ? (sum / complete.length).toFixed(3).replace("-", "−") : "–";
+    cell.className = "n";
+  });
 }
 
 function countRows() {
@@ -99,137 +120,144 @@ search.addEventListener("input", filterRows);
 script.addEventListener("change", filterRows);
 countRows();
 
-// ---------------------------------------------------------------- marking languages in charts
+// ---------------------------------------------------------------- tables to copy
 
-const COLOURS = 8;
-const languages = all("#languages option").map((option) => ({ name: option.value, code: option.dataset.l }));
-
-function makeMarking(section) {
-  const input = section.querySelector("[data-mark]");
-  if (!input) return;
-  const colours = new Map(); // language code to colour
-  for (const line of all(".lines .chosen", section)) {
-    colours.set(line.dataset.l, Number(line.classList[1].slice(1)));
-  }
-
-  function draw() {
-    section.querySelector(".chips").replaceChildren(
-      ...[...colours].map(([code, colour]) => {
-        const chip = document.createElement("button");
-        chip.type = "button";
-        chip.className = `c${colour}`;
-        chip.textContent = languages.find((each) => each.code === code).name;
-        chip.setAttribute("aria-label", `Unmark ${chip.textContent}`);
-        chip.addEventListener("click", () => { colours.delete(code); draw(); });
-        return chip;
-      }),
-    );
-    for (const mark of all(".marks > *, .lines > *", section)) {
-      const colour = colours.get(mark.dataset.l);
-      mark.setAttribute("class", colour === undefined ? "" : `chosen c${colour}`);
-      if (colour !== undefined) mark.parentElement.append(mark); // on top of the others
-    }
-    all(".scatter", section).forEach(nameMarks);
-    all(".curves", section).forEach(nameLines);
-  }
-
-  function toggle(code) {
-    if (colours.has(code)) {
-      colours.delete(code);
-    } else {
-      if (colours.size === COLOURS) colours.delete(colours.keys().next().value);
-      const used = new Set(colours.values());
-      colours.set(code, [...Array(COLOURS).keys()].find((colour) => !used.has(colour)));
-    }
-    draw();
-  }
-
-  input.addEventListener("input", () => {
-    const wanted = plain(input.value.trim());
-    const found = languages.find((each) => plain(each.name) === wanted || plain(each.code) === wanted);
-    if (!found) return;
-    input.value = "";
-    if (!colours.has(found.code)) toggle(found.code);
-  });
-  section.addEventListener("click", (event) => {
-    const mark = event.target.closest(".marks > *, .lines > *");
-    if (mark) toggle(mark.dataset.l);
-  });
-  draw();
+/** A cell's text, and what stands beside it in small type: an error or an interval. */
+function parts(cell) {
+  const beside = all("i, small", cell).map((each) => each.textContent).join(" ");
+  const main = [...cell.childNodes].filter((node) => !["I", "SMALL"].includes(node.nodeName));
+  return [main.map((node) => node.querySelector?.(".label")?.textContent ?? node.textContent).join(""), beside]
+    .map((text) => text.trim().replace(/\s+/g, " "));
 }
 
-// As neuronxa_task.report.charts.shortened, at a mark or at a line's end.
-const short = (name, longest) => (name.length > longest ? `${name.slice(0, longest - 1)}…` : name);
-
-function label(group, text, x, y, kind) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", "text");
-  made.textContent = text;
-  made.setAttribute("x", x);
-  made.setAttribute("y", y);
-  made.setAttribute("class", kind);
-  group.append(made);
+/** Rows as [text, beside] pairs: those that show; the heading of a group becomes a first column. */
+function shownRows(table) {
+  const head = [...table.tHead.rows[0].cells].map(parts);
+  const grouped = table.querySelector("[scope=rowgroup]") !== null;
+  let group = ["", ""];
+  const rows = [];
+  for (const row of [...table.tBodies].flatMap((body) => [...body.rows])) {
+    if (row.hidden) continue;
+    if (row.cells[0].scope === "rowgroup") group = [parts(row.cells[0])[0], ""];
+    else rows.push([...(grouped ? [group] : []), ...[...row.cells].map(parts)]);
+  }
+  return [[...(grouped ? [["Group", ""]] : []), ...head], rows];
 }
 
-function nameMarks(chart) {
-  const group = chart.querySelector(".labels");
-  all(".added", group).forEach((each) => each.remove());
-  for (const each of all("text", group)) each.removeAttribute("visibility");
-  for (const mark of all(".marks .chosen", chart)) {
-    const own = all("text", group).find((each) => each.dataset.l === mark.dataset.l);
-    if (own) own.setAttribute("visibility", "hidden");
-    const box = mark.getBBox();
-    const name = mark.dataset.tip.split("\n")[0];
-    const atRight = box.x > chart.viewBox.baseVal.width * 0.7;
-    label(group, short(name, 24), atRight ? box.x - 5 : box.x + box.width + 5, box.y + box.height / 2 + 4, "added");
-    if (atRight) group.lastChild.setAttribute("text-anchor", "end");
+const headingText = ([text, beside]) => (beside ? `${text} (${beside})` : text);
+const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const formula = (text) => (/^[=+@]/.test(text) ? `'${text}` : text);
+
+function asCsv(table) {
+  const [head, rows] = shownRows(table);
+  const doubled = head.map((_, column) => rows.some((row) => row[column][1]));
+  const line = (cells) => cells.map((text) => quoted(formula(text.replace(/^−/, "-")))).join(",");
+  const names = head.flatMap((cell, column) => (doubled[column] ? [headingText(cell), `${headingText(cell)} ±`] : [headingText(cell)]));
+  return [
+    line(names),
+    ...rows.map((row) => line(row.flatMap(([text, beside], column) => {
+      const value = text === "–" ? "" : text;
+      return doubled[column] ? [value, beside.replace("±", "")] : [value];
+    }))),
+  ].join("\n") + "\n";
+}
+
+const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "–": "--", "−": "$-$", "±": "$\\pm$", "×": "$\\times$" };
+const escaped = (text) => text.replace(/[\\~^–−±×]|[&%$#_{}]/g, (mark) => LATEX[mark] ?? `\\${mark}`);
+
+function asLatex(table) {
+  const [head, rows] = shownRows(table);
+  const columns = head.map((_, column) => column).filter((column) => head[column][0] !== "Own name"); // any script
+  const isNumeric = (column) => rows.every((row) => row[column][0] === "–" || !isNaN(number(row[column][0])));
+  const line = (cells) => `${cells.join(" & ")} \\\\`;
+  return [
+    "% \\usepackage{booktabs}",
+    `\\begin{tabular}{${columns.map((column) => (isNumeric(column) ? "r" : "l")).join("")}}`,
+    "\\toprule",
+    line(columns.map((column) => escaped(headingText(head[column])))),
+    "\\midrule",
+    ...rows.map((row) => line(columns.map((column) => escaped(row[column].filter(Boolean).join(" "))))),
+    "\\bottomrule",
+    "\\end{tabular}",
+  ].join("\n") + "\n";
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // not allowed for this page
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
   }
 }
 
-const LINE_HEIGHT = 13;
-
-// The ends of lines are named one below the other; neuronxa_task.report.labels.spread does the same.
-function nameLines(chart) {
-  const group = chart.querySelector(".labels");
-  const mean = group.querySelector(".mean");
-  const x = mean.getAttribute("x");
-  const bottom = chart.viewBox.baseVal.height - 36;
-  const named = all(".lines .chosen", chart).map((line) => ({
-    text: short(line.dataset.tip, 20),
-    kind: line.classList[1],
-    y: Number(line.dataset.end),
-  }));
-  named.push({ text: mean.textContent, kind: "mean", y: Number(mean.dataset.end) });
-  named.sort((a, b) => a.y - b.y);
-  named.forEach((each, place) => {
-    if (place) each.y = Math.max(each.y, named[place - 1].y + LINE_HEIGHT);
+function copyButton(label, what, text) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = label;
+  button.setAttribute("aria-label", `${label}: ${what}`);
+  button.addEventListener("click", async () => {
+    await copy(text());
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = label; }, 1500);
   });
-  named.reverse().forEach((each, place) => {
-    each.y = Math.min(each.y, place ? named[place - 1].y - LINE_HEIGHT : bottom);
-  });
-  group.replaceChildren();
-  for (const each of named) {
-    label(group, each.text, x, each.y + 4, each.kind);
-    if (each.kind === "mean") group.lastChild.dataset.end = mean.dataset.end;
-  }
+  return button;
 }
-all("[data-marking]").forEach(makeMarking);
+
+function addButtons(element, ...buttons) {
+  const row = document.createElement("div");
+  row.className = "copy live";
+  row.append(...buttons);
+  element.after(row);
+}
+
+for (const table of all("table[data-copy]")) {
+  const what = table.dataset.copy;
+  addButtons(
+    table.closest(".scroll"),
+    copyButton("Copy CSV", what, () => asCsv(table)),
+    copyButton("Copy LaTeX", what, () => asLatex(table)),
+  );
+}
+const commands = document.getElementById("commands");
+addButtons(commands, copyButton("Copy", "commands", () => `${commands.textContent}\n`));
 
 // ---------------------------------------------------------------- what the pointer is at
 
 const tip = document.getElementById("tip");
 
+const MISSING = "--";
+
 function tipAt(event) {
   const image = event.target.closest("image[data-layers]");
-  return image ? cellAt(image, event) : event.target.closest("[data-tip]")?.dataset.tip;
+  if (image) return cellAt(image, event);
+  const mark = event.target.closest("[data-tip]");
+  return mark && markTold(mark);
 }
 
+/** A name, then, after bars, a value for each name in the `data-of` of the group. */
+function markTold(mark) {
+  const of = mark.closest("[data-of]")?.dataset.of.split("|") ?? [];
+  const told = mark.dataset.tip.split("|");
+  const values = told.splice(told.length - of.length);
+  return [told.join("|"), ...of.map((name, place) => `${name} ${values[place]}`)].join("\n");
+}
+
+/** Values are two digits to the base of 36 each, in thousandths; rows are parted by spaces. */
 function cellAt(image, event) {
   const box = image.getBoundingClientRect();
-  const rows = all(".rows > g", image.ownerSVGElement);
-  const row = rows[Math.floor(((event.clientY - box.top) / box.height) * rows.length)];
-  const layer = Math.floor(((event.clientX - box.left) / box.width) * image.dataset.layers);
-  const value = row?.dataset.values.split(" ")[layer];
-  return value && `${row.dataset.name}\nlayer ${layer + Number(image.dataset.first)}: ${value === "–" ? "no neurons" : (value / 1000).toFixed(3)}`;
+  const { first, layers, names, values } = image.dataset;
+  const rows = values.split(" ");
+  const row = Math.floor(((event.clientY - box.top) / box.height) * rows.length);
+  const layer = Math.floor(((event.clientX - box.left) / box.width) * layers);
+  const digits = rows[row]?.slice(2 * layer, 2 * layer + 2);
+  if (!digits) return undefined;
+  const value = digits === MISSING ? "no neurons" : (parseInt(digits, 36) / 1000).toFixed(3);
+  return `${names.split("\t")[row]}\nlayer ${layer + Number(first)}: ${value}`;
 }
 
 function showTip(event) {

@@ -14,33 +14,28 @@ from markupsafe import Markup
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_text import shown_comparisons, shown_correlations
 from neuronxa_task.report.agreement import Group, in_words, summary
-from neuronxa_task.report.content import Content, short_names
-from neuronxa_task.report.figures import Figures
-from neuronxa_task.report.grids import Estimates, intervals, legend, shape
-from neuronxa_task.report.svg import element
+from neuronxa_task.report.charts import Charts
+from neuronxa_task.report.content import Content
+from neuronxa_task.report.names import short_names
+from neuronxa_task.report.pictures import Studio
 from neuronxa_task.report.tables import (
     BAR_STEPS,
-    headings,
+    columns_of,
     model_means,
     side_by_side,
     signatures,
 )
 
-CONTENTS = {
-    "correlation": "Correlation",
-    "languages-table": "Languages",
-    "scatter": "Scatter",
-    "layers": "Layers",
-    "heatmap": "Heatmap",
-    "models": "Models",
-    "retrieval": "Retrieval",
-    "reproduce": "Signatures",
-    "notes": "Notes",
-}
 HERE = files("neuronxa_task.report")
 
 
-def render(content: Content, found: Correlations | None, title: str, notes: Sequence[str]) -> str:
+def render(
+    content: Content,
+    found: Correlations | None,
+    title: str,
+    notes: Sequence[str],
+    studio: Studio,
+) -> str:
     """The whole page.
 
     Args:
@@ -48,6 +43,7 @@ def render(content: Content, found: Correlations | None, title: str, notes: Sequ
         found: correlations; None where too few languages have alignment and accuracy.
         title: heading of the page.
         notes: what the reader has to know.
+        studio: draws the charts.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -56,18 +52,26 @@ def render(content: Content, found: Correlations | None, title: str, notes: Sequ
     )
     template = environment.from_string(_read("page.html.j2"))
     style, script = _style(), _read("page.js")
+    names = short_names(content.models)
+    groups = [] if found is None else summary(content, found, names)
+    values = {
+        **_agreement(content, found, groups),
+        **_tables(content),
+        **_charts(content, groups, studio),
+        "models": list(names.values()),
+        "notes": notes,
+        "metrics": content.metrics,
+    }
     page = template.render(
         title=title,
         style=Markup(style),
         script=Markup(script),
         policy=_policy(style, script),
-        contents=CONTENTS.items(),
+        contents=_contents(values),
         content=content,
-        notes=notes,
         version=version("lm-eval-neuronxa"),
-        **_agreement(content, found),
-        **_tables(content),
-        **_charts(content),
+        definitions=studio.inliner.defs,
+        **values,
     )
     return page.strip() + "\n"
 
@@ -78,7 +82,7 @@ def _read(name: str) -> str:
 
 def _style() -> str:
     """The style sheet, with a class for each length of a bar: the policy allows no style else."""
-    bars = [f".b{step} {{ --share: {step / BAR_STEPS}; }}" for step in range(BAR_STEPS + 1)]
+    bars = [f".b{step} {{ --length: {step / BAR_STEPS}; }}" for step in range(BAR_STEPS + 1)]
     return _read("page.css") + "\n".join(bars)
 
 
@@ -93,53 +97,58 @@ def _policy(style: str, script: str) -> str:
     return "; ".join(("default-src 'none'", *allowed, *others))
 
 
-def _agreement(content: Content, found: Correlations | None) -> dict[str, Any]:
-    groups = [] if found is None else summary(content, found, short_names(content.models))
+def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
+    """The sections that have something to show: their ids, and what the links to them say."""
+    sections = (
+        ("correlation", "Correlation", values["groups"]),
+        ("languages-table", "Languages", values["tables"]),
+        ("scatter", "Scatter", values["scatters"].charts),
+        ("layers", "Layers", values["layers"].charts),
+        ("heatmap", "Heatmap", values["heatmaps"].charts),
+        ("models", "Models", values["model_rows"]),
+        ("retrieval", "Retrieval", values["retrieval"].charts),
+        ("reproduce", "Signatures", True),
+        ("notes", "Notes", values["notes"]),
+    )
+    return [(name, link) for name, link, there in sections if there]
+
+
+def _agreement(
+    content: Content, found: Correlations | None, groups: Sequence[Group]
+) -> dict[str, Any]:
     return {
         "groups": groups,
         "findings": in_words(content, groups),
         "no_pairs": content.unpaired or "No correlation is defined; the table says why.",
         "scores": content.scores,
         "many_texts": len(content.texts) > 1,
-        "intervals": list(_interval_plots(content, groups)),
         "details": None if found is None else shown_correlations(found.table),
         "compared": None if found is None else shown_comparisons(found.comparisons),
     }
-
-
-def _interval_plots(content: Content, groups: Sequence[Group]) -> Iterator[Markup]:
-    """One plot per parallel text."""
-    for text in content.texts:
-        rows = [
-            Estimates(
-                group.name,
-                [
-                    (estimate.r, estimate.low, estimate.high)
-                    if estimate is not None and estimate.r is not None
-                    else None
-                    for estimate in group.main.estimates
-                ],
-            )
-            for group in groups
-            if group.text == text
-        ]
-        if any(value for row in rows for value in row.values):
-            title = f"Pearson’s r with accuracy, {text}"
-            yield intervals(rows, title, title)
 
 
 def _tables(content: Content) -> dict[str, Any]:
     columns, rows = model_means(content) if len(content.models) > 1 else ([], [])
     return {
         "facts": list(_facts(content)),
-        "headings": [heading for heading, _, _ in headings(content)],
+        "headings": [column.heading for column in columns_of(content)],
         "tables": side_by_side(content),
         "scripts": sorted({each.script for each in content.languages if each.script}),
         "model_columns": columns,
         "model_rows": rows,
         "signatures": signatures(content),
-        "commands": content.results.commands,
+        "commands": _commands(content),
     }
+
+
+def _commands(content: Content) -> str:
+    """The commands that made the results, each once, after the files that they made."""
+    made: dict[str, list[str]] = {}
+    for file, command in content.results.commands.items():
+        made.setdefault(command, []).append(file)
+    return "\n".join(
+        "".join(f"# {file}\n" for file in files_of) + command for command, files_of in made.items()
+    )
 
 
 def _facts(content: Content) -> Iterator[tuple[str, str]]:
@@ -155,38 +164,15 @@ def _facts(content: Content) -> Iterator[tuple[str, str]]:
     yield "Runs of", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
 
-def _charts(content: Content) -> dict[str, Any]:
-    figures = Figures(content)
-    names = list(figures.names.values())
+def _charts(content: Content, groups: Sequence[Group], studio: Studio) -> dict[str, Any]:
+    charts = Charts(content)
     return {
-        "models": names,
-        "scatters": figures.scatters(),
-        "layers": figures.layer_curves(),
-        "heatmaps": figures.heatmaps(),
-        "depth": figures.depth_curves(),
-        "dots": figures.model_dots(),
-        "asymmetry": figures.asymmetry(),
-        "legend": legend("Colours of the heatmap, from 0 to 1"),
-        "score_key": key([score.upper() for score in content.scores]),
-        "model_key": key([figures.names[model] for model in figures.colours]),
-        "uncompared": len(names) - len(figures.colours),
-        "script_key": key(["Latin script", "other scripts"]),
+        "correlations": studio.draw(charts.correlations(groups)),
+        "scatters": studio.draw(charts.scatters()),
+        "layers": studio.draw(charts.layer_curves()),
+        "heatmaps": studio.draw(charts.heatmaps()),
+        "depth": studio.draw(charts.depth_curves()),
+        "dots": studio.draw(charts.model_dots()),
+        "retrieval": studio.draw(charts.retrieval()),
+        "uncompared": len(content.models) - len(charts.compared),
     }
-
-
-def key(names: Sequence[str]) -> Markup:
-    """Which mark and colour is which series."""
-    return Markup("").join(
-        element(
-            "span",
-            element(
-                "svg",
-                element("path", d=shape(place)),
-                viewBox="-6 -6 12 12",
-                aria_hidden="true",
-                class_=f"c{place}",
-            ),
-            name,
-        )
-        for place, name in enumerate(names)
-    )

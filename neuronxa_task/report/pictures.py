@@ -1,169 +1,115 @@
-"""The report's charts as SVG and PNG files, in a form that suits a paper: light, without menus."""
+"""Drawing every chart once: inside the page, and, of those it shows at first, in files."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuronxa_task.report import plots
-from neuronxa_task.report.content import (
-    REPRESENTATIONS,
-    Content,
-    mean_over_languages,
-    pairs,
-    short_names,
-)
+from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.report.chart import Chart, Menu, Section
+from neuronxa_task.report.draw import draw, style
+from neuronxa_task.report.inline import Inliner, svg_of
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
-PANEL_WIDTH, PANEL_HEIGHT = 3.4, 3.0
-ROW_HEIGHT = 0.13
+FORMATS = ("svg", "png", "pdf")
+UNDATED = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 LONGEST_FILE_NAME = 100
-MANY = 10
-"""More pictures than this take a while, which is said."""
+DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What a picture is called, what draws it, and its size in inches."""
+class DrawnChart:
+    """A chart with its drawings, ready for the page, and whether it is shown at first."""
 
-    name: str
-    draw: Callable[[Figure], None]
-    width: float
-    height: float = PANEL_HEIGHT
+    chart: Chart
+    drawings: Sequence[Markup]
+    shown: bool
 
 
-def write_pictures(content: Content, folder: Path) -> list[Path]:
-    """Draw every picture and write it as SVG and as PNG.
+@dataclass(frozen=True)
+class DrawnSection:
+    """A section with its charts drawn."""
+
+    charts: Sequence[DrawnChart]
+    menus: Sequence[Menu]
+
+
+@dataclass
+class Studio:
+    """Draws charts, and writes files of them on the way.
+
+    Attributes:
+        folder: of the files; made for the first one.
+        formats: of the files, some of `FORMATS`; none, no files.
+        every: make files of all charts, not only of those that the page shows at first.
+        inliner: makes the drawings elements of the page.
+        written: the files so far.
 
     Raises:
-        OSError: the folder cannot be written.
+        NeuronXAError: a format is unknown.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    with mpl.rc_context(
-        {
-            "font.family": [plots.FONT],
-            "font.size": 8,
-            "axes.titlesize": 9,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.edgecolor": plots.QUIET,
-            "svg.fonttype": "none",
-            "svg.hashsalt": "neuronxa",
-            "text.parse_math": False,
-        }
-    ):
-        pictures = pictures_of(content)
-        if len(pictures) > MANY:
-            print(f"Drawing {len(pictures)} pictures …", file=sys.stderr, flush=True)
-        for picture in pictures:
-            figure = Figure(figsize=(picture.width, picture.height), layout="constrained")
-            picture.draw(figure)
-            name = file_name(picture.name, [path.stem for path in written])
-            for kind, facts in (("svg", {"Date": None}), ("png", {"Software": None})):
-                written.append(folder / f"{name}.{kind}")
-                figure.savefig(written[-1], dpi=200, metadata=facts)
-    return written
+    folder: Path
+    formats: Sequence[str] = ()
+    every: bool = False
+    inliner: Inliner = field(default_factory=Inliner)
+    written: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if unknown := [each for each in self.formats if each not in FORMATS]:
+            raise NeuronXAError(
+                f"picture formats are {one_of(map(repr, unknown))}; expected some of: "
+                f"{one_of(FORMATS)}"
+            )
+
+    def draw(self, section: Section) -> DrawnSection:
+        """Draw all charts of a section.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        with style():
+            charts = [self._draw(chart, shown=section.shows(chart)) for chart in section.charts]
+        return DrawnSection(charts, section.menus)
+
+    def _draw(self, chart: Chart, *, shown: bool) -> DrawnChart:
+        drawings = []
+        for part, drawing in enumerate(chart.drawings, start=1):
+            drawn = draw(drawing)
+            svg = svg_of(drawn.figure)
+            drawings.append(self.inliner.inline(svg, drawn, chart.caption))
+            if self.formats and (shown or self.every):
+                name = chart.name if len(chart.drawings) == 1 else f"{chart.name} part {part}"
+                self._save(name, svg, drawn.figure)
+        return DrawnChart(chart, drawings, shown)
+
+    def _save(self, name: str, svg: str, figure: Figure) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stem = file_name(name, {path.stem for path in self.written})
+        for kind in dict.fromkeys(self.formats):
+            path = self.folder / f"{stem}.{kind}"
+            if kind == "svg":
+                path.write_text(svg, encoding="utf-8")
+            else:
+                figure.savefig(path, dpi=DOTS_PER_INCH, metadata=UNDATED[kind])
+            self.written.append(path)
 
 
-def pictures_of(content: Content) -> list[Picture]:
-    """What there is to draw."""
-    return [*_scatters(content), *_profiles(content), *_models(content)]
-
-
-def file_name(text: str, taken: list[str]) -> str:
+def file_name(text: str, taken: set[str]) -> str:
     """A name of lower-case letters, digits, points and hyphens that is not taken.
 
-    >>> file_name("scatter ../Qwen/a_b", ["scatter-qwen-a-b"])
+    >>> file_name("scatter ../Qwen/a_b", {"scatter-qwen-a-b"})
     'scatter-qwen-a-b-2'
     """
     plain = re.sub(r"[^a-z0-9.]+", "-", text.lower())
     name = re.sub(r"[-.]*-[-.]*", "-", plain).strip("-.")[:LONGEST_FILE_NAME]
-    number = 2
-    found = name
-    while found in taken:
-        found = f"{name}-{number}"
-        number += 1
-    return found
-
-
-def _name(content: Content, kind: str, text: str, model: str | None = None) -> str:
-    """The kind of picture, and the model and text where there are several."""
-    parts = [kind]
-    if model is not None and len(content.models) > 1:
-        parts.append(short_names(content.models)[model])
-    if len(content.texts) > 1:
-        parts.append(text)
-    return " ".join(parts)
-
-
-def _scatters(content: Content) -> Iterator[Picture]:
-    for pairing in content.pairings:
-        panels = [
-            (score.upper(), pairs(pairing, score)) for score in pairing.scores if pairing.has(score)
-        ]
-        if not panels:
-            continue
-        title = f"{pairing.benchmark}, {content.metric_name(pairing.metric)}"
-        yield Picture(
-            f"{_name(content, 'scatter', pairing.alignment, pairing.model)} {pairing.benchmark}",
-            partial(plots.scatters, panels=panels, y_title=title),
-            PANEL_WIDTH * len(panels),
-        )
-
-
-def _profiles(content: Content) -> Iterator[Picture]:
-    for text in content.texts:
-        for model in content.models:
-            scores = [(score, content.layers(model, text, score)) for score in content.scores]
-            scores = [(score, profiles) for score, profiles in scores if profiles]
-            if scores:
-                width = PANEL_WIDTH * len(scores)
-                yield Picture(
-                    _name(content, "layers", text, model),
-                    partial(plots.layer_curves, profiles=scores),
-                    width,
-                )
-                yield Picture(
-                    _name(content, "heatmap", text, model),
-                    partial(plots.heatmaps, profiles=scores),
-                    width,
-                    max(PANEL_HEIGHT, 1 + ROW_HEIGHT * len(scores[0][1])),
-                )
-            vectors = [
-                (name, content.retrieval(model, text, kind))
-                for kind, name in REPRESENTATIONS.items()
-            ]
-            vectors = [(name, languages) for name, languages in vectors if languages]
-            if vectors:
-                yield Picture(
-                    _name(content, "retrieval", text, model),
-                    partial(plots.retrieval, panels=vectors),
-                    PANEL_WIDTH * len(vectors),
-                )
-
-
-def _models(content: Content) -> Iterator[Picture]:
-    names = short_names(content.models)
-    for text in content.texts:
-        panels = [
-            (score, {names[model]: mean_over_languages(found) for model, found in compared})
-            for score in content.scores
-            if len(compared := content.compared(text, score)) > 1
-        ]
-        if panels:
-            yield Picture(
-                _name(content, "models", text),
-                partial(plots.depth_curves, panels=panels),
-                PANEL_WIDTH * len(panels),
-            )
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}-{number}", number + 1
+    return candidate

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
+from typing import TYPE_CHECKING
 
 from neuronxa_task.languages import Language
 from neuronxa_task.report.content import Content, Number
+from neuronxa_task.report.names import short_names
 from neuronxa_task.results.comparable import facts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MISSING = "–"
 BAR_STEPS = 20
@@ -16,10 +21,10 @@ BAR_STEPS = 20
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text, what pointing at it adds, and a bar from 0 to `BAR_STEPS`."""
+    """A number and its standard error as text, and a bar from 0 to `BAR_STEPS`."""
 
     text: str = MISSING
-    tip: str = ""
+    error: str = ""
     bar: int | None = None
 
 
@@ -30,6 +35,20 @@ class Heading:
     label: str
     source: str
 
+    @property
+    def text(self) -> str:
+        """Both."""
+        return f"{self.label} ({self.source})" if self.source else self.label
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the language tables: its heading, and which numbers stand in it."""
+
+    heading: Heading
+    benchmark: str
+    metric: str
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -38,11 +57,13 @@ class SideBySide:
     Attributes:
         model: its place among the models.
         rows: languages with their cells, most aligned first.
-        means: of each column over the languages that have it.
+        complete: how many languages have a number in every column that this model has.
+        means: of each column over these languages.
     """
 
     model: int
     rows: Sequence[tuple[Language, Sequence[Cell]]]
+    complete: int
     means: Sequence[Cell]
 
 
@@ -50,13 +71,13 @@ def cell(number: Number | None) -> Cell:
     """A value with its standard error.
 
     >>> cell(Number(0.5, 0.05))
-    Cell(text='0.500', tip='standard error 0.050', bar=10)
+    Cell(text='0.500', error='0.050', bar=10)
     """
     if number is None:
         return Cell()
-    share = round(BAR_STEPS * number.value) if 0 <= number.value <= 1 else None
-    tip = f"standard error {written(number.stderr)}" if isfinite(number.stderr) else ""
-    return Cell(written(number.value), tip, share)
+    length = round(BAR_STEPS * number.value) if 0 <= number.value <= 1 else None
+    error = written(number.stderr) if isfinite(number.stderr) else ""
+    return Cell(written(number.value), error, length)
 
 
 def written(value: float) -> str:
@@ -69,15 +90,15 @@ def written(value: float) -> str:
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
-def headings(content: Content) -> list[tuple[Heading, str, str]]:
-    """Columns of the side-by-side table, with the benchmark and the metric they show."""
+def columns_of(content: Content) -> list[Column]:
+    """Columns of the language tables: alignment, then accuracy."""
     alignment = [
-        (Heading(score.upper(), text if len(content.texts) > 1 else ""), text, score)
+        Column(Heading(score.upper(), text if len(content.texts) > 1 else ""), text, score)
         for text in content.texts
         for score in content.scores
     ]
     accuracy = [
-        (Heading(benchmark, metric), benchmark, metric)
+        Column(Heading(benchmark, metric), benchmark, metric)
         for benchmark, metric in content.metrics.items()
     ]
     return alignment + accuracy
@@ -85,22 +106,41 @@ def headings(content: Content) -> list[tuple[Heading, str, str]]:
 
 def side_by_side(content: Content) -> list[SideBySide]:
     """One table per model."""
+    columns = columns_of(content)
     tables = []
-    columns = [(benchmark, metric) for _, benchmark, metric in headings(content)]
     for place, model in enumerate(content.models):
-        rows = []
-        for language in content.languages:
-            numbers = [content.number(model, *column, language.code) for column in columns]
-            if any(number is not None for number in numbers):
-                rows.append((language, numbers))
-        rows.sort(key=lambda row: -_first(row[1]))
+        rows = _numbers(content, columns, model)
+        filled = [
+            any(numbers[column] is not None for _, numbers in rows)
+            for column in range(len(columns))
+        ]
+        complete = [
+            numbers
+            for _, numbers in rows
+            if all(number is not None for number, has in zip(numbers, filled, strict=True) if has)
+        ]
         means = [
-            cell(mean([number for _, numbers in rows if (number := numbers[column]) is not None]))
+            cell(mean([number for numbers in complete if (number := numbers[column]) is not None]))
             for column in range(len(columns))
         ]
         shown = [(language, [cell(number) for number in numbers]) for language, numbers in rows]
-        tables.append(SideBySide(place, shown, means))
+        tables.append(SideBySide(place, shown, len(complete), means))
     return tables
+
+
+def _numbers(
+    content: Content, columns: Sequence[Column], model: str
+) -> list[tuple[Language, list[Number | None]]]:
+    """Every language that a model has any number in, by the first column from above."""
+    rows = []
+    for language in content.languages:
+        numbers = [
+            content.number(model, column.benchmark, column.metric, language.code)
+            for column in columns
+        ]
+        if any(number is not None for number in numbers):
+            rows.append((language, numbers))
+    return sorted(rows, key=lambda row: -_first(row[1]))
 
 
 def _first(numbers: Sequence[Number | None]) -> float:
@@ -113,7 +153,40 @@ def mean(numbers: Sequence[Number]) -> Number | None:
     """Unweighted mean, without a standard error; None of nothing."""
     if not numbers:
         return None
-    return Number(sum(number.value for number in numbers) / len(numbers), float("nan"))
+    return Number(sum(number.value for number in numbers) / len(numbers), nan)
+
+
+def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All models' languages side by side as one table: in full, and as people read it.
+
+    In full, each column of numbers is followed by one of its standard errors, if there are any.
+    """
+    import pandas as pd
+
+    columns = columns_of(content)
+    full, shown = [], []
+    for model in content.models:
+        for language, numbers in _numbers(content, columns, model):
+            who = {"model": model} if len(content.models) > 1 else {}
+            row: dict[str, object] = {
+                **who,
+                "language": language.name,
+                "code": language.code,
+                "script": language.script,
+                "resource_level": language.resource_level,
+            }
+            texts: dict[str, str] = {**who, "language": language.name, "code": language.code}
+            for column, number in zip(columns, numbers, strict=True):
+                name = column.heading.text
+                row[name] = None if number is None else number.value
+                row[f"{name} stderr"] = None if number is None else number.stderr
+                one = cell(number)
+                texts[name] = f"{one.text} ± {one.error}" if one.error else one.text
+            full.append(row)
+            shown.append(texts)
+    table = pd.DataFrame(full)
+    empty = [name for name in table if str(name).endswith(" stderr") and table[name].isna().all()]
+    return table.drop(columns=empty), pd.DataFrame(shown)
 
 
 @dataclass(frozen=True)
@@ -126,30 +199,23 @@ class ModelRow:
 
 def model_means(content: Content) -> tuple[list[tuple[Heading, int]], list[ModelRow]]:
     """Columns, each with its number of common languages, and a row per model."""
-    columns = []
-    for heading, benchmark, metric in headings(content):
-        common = content.common(benchmark, metric)
-        if common:
-            columns.append((heading, benchmark, metric, common))
-    rows = [
-        ModelRow(
-            model,
-            [
-                cell(
-                    mean(
-                        [
-                            n
-                            for each in common
-                            if (n := content.number(model, benchmark, metric, each.code))
-                        ]
-                    )
-                )
-                for _, benchmark, metric, common in columns
-            ],
-        )
-        for model in content.models
+    columns = [
+        (column, common)
+        for column in columns_of(content)
+        if (common := content.common(column.benchmark, column.metric))
     ]
-    return [(heading, len(common)) for heading, _, _, common in columns], rows
+    rows = [
+        ModelRow(name, [cell(_common_mean(content, model, *column)) for column in columns])
+        for model, name in short_names(content.models).items()
+    ]
+    return [(column.heading, len(common)) for column, common in columns], rows
+
+
+def _common_mean(
+    content: Content, model: str, column: Column, common: Sequence[Language]
+) -> Number | None:
+    numbers = (content.number(model, column.benchmark, column.metric, each.code) for each in common)
+    return mean([number for number in numbers if number is not None])
 
 
 @dataclass(frozen=True)
@@ -166,15 +232,21 @@ class Signed:
     signature: str
     models: Sequence[tuple[str, int]]
 
+    @property
+    def languages(self) -> str:
+        """How many languages the models have, from the fewest to the most."""
+        counts = sorted({count for _, count in self.models})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
 
 def signatures(content: Content) -> list[Signed]:
     """Every benchmark's signatures, alignment first."""
-    table = content.table
     signed: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    by_run = dict(list(content.table.groupby(["benchmark", "model"])))
     for benchmark in (*content.texts, *content.metrics):
         for model in content.models:
-            rows = table[(table["model"] == model) & (table["benchmark"] == benchmark)]
-            if len(rows):
+            rows = by_run.get((benchmark, model))
+            if rows is not None:
                 signature = merged([facts_of(line) for line in rows["signature"].unique()])
                 languages = int(rows["language"].nunique())
                 signed.setdefault((benchmark, signature), []).append((model, languages))

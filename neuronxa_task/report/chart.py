@@ -1,0 +1,245 @@
+"""What a chart shows, in plain numbers: drawn once, for the page and for the files alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Union
+
+ROUND_LIMITS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
+MARGIN = 0.06
+COLOURS = 8
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: its title, its range, and the value that guessing reaches, if that is known."""
+
+    title: str
+    low: float
+    high: float
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A language in a scatter.
+
+    Attributes:
+        name: what the label says.
+        x, y: its values.
+        x_error, y_error: half widths of their intervals; None where there is none.
+        group: place among the scatter's groups.
+    """
+
+    name: str
+    x: float
+    y: float
+    x_error: float | None = None
+    y_error: float | None = None
+    group: int = 0
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A straight line, and the band of its confidence.
+
+    Attributes:
+        x: increasing, from the first mark to the last.
+        y: the line there.
+        low, high: ends of the band there; both empty where there is none.
+    """
+
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Languages as marks.
+
+    Attributes:
+        x, y: axes.
+        marks: those to be named first in front; not empty.
+        groups: names of the groups of marks.
+        trend: a line through them.
+        note: what stands in a corner, such as r and n.
+        diagonal: draw x = y, in a square.
+    """
+
+    x: Axis
+    y: Axis
+    marks: Sequence[Mark]
+    groups: Sequence[str]
+    trend: Trend | None = None
+    note: str = ""
+    diagonal: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named line; faint where it has no colour, bold and in ink for an average.
+
+    Attributes:
+        name: what legend and pointer say.
+        points: (x, y), x increasing; not empty.
+        colour: 0 to 7, or None.
+        bold: whether it is the average.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    colour: int | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range around lines: (x, low, high), x increasing."""
+
+    name: str
+    points: Sequence[tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines over layers, and bands behind them."""
+
+    x: Axis
+    y: Axis
+    lines: Sequence[Line]
+    bands: Sequence[Band] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a heatmap: NaN where there is no value; a heading has no values at all."""
+
+    name: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Rows by layers as colour.
+
+    Attributes:
+        x_title: title of the layers' axis.
+        first_layer: number of the first one.
+        rows: from top to bottom.
+        limit: value of the brightest colour; 0 is the darkest.
+        measure: what the colours mean.
+    """
+
+    x_title: str
+    first_layer: int
+    rows: Sequence[Row]
+    limit: float
+    measure: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and the ends of its interval, if it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class EstimateRow:
+    """An estimate per series, None where there is none."""
+
+    name: str
+    estimates: Sequence[Estimate | None]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Rows of marks with intervals: a forest plot, or a dot plot.
+
+    Attributes:
+        x: axis of the values.
+        rows: from top to bottom.
+        series: names of the series; each has a colour and a shape.
+        apart: one below the other within a row, not on the same height.
+    """
+
+    x: Axis
+    rows: Sequence[EstimateRow]
+    series: Sequence[str]
+    apart: bool
+
+
+Drawing = Union[Scatter, Lines, Heatmap, Estimates]  # noqa: UP007 -- evaluated on Python 3.10
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Drawings under one caption.
+
+    Attributes:
+        name: in files' names.
+        caption: what a reader, and a screen reader, is told.
+        keys: the option of each menu that shows the chart.
+        drawings: one, or the parts of one that is too long.
+    """
+
+    name: str
+    caption: str
+    keys: Mapping[str, int]
+    drawings: Sequence[Drawing]
+
+
+@dataclass(frozen=True)
+class Menu:
+    """One menu of a section.
+
+    Attributes:
+        key: which of the charts' keys it chooses.
+        label: what it is called.
+        options: what can be chosen.
+        chosen: option that is shown at first; None for all of them.
+    """
+
+    key: str
+    label: str
+    options: Sequence[str]
+    chosen: int | None = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """Charts, and the menus that choose among them."""
+
+    charts: Sequence[Chart]
+    menus: Sequence[Menu]
+
+    def shows(self, chart: Chart) -> bool:
+        """Whether the menus' first choices show a chart."""
+        return all(menu.chosen in (None, chart.keys[menu.key]) for menu in self.menus)
+
+
+def around(values: Sequence[float]) -> tuple[float, float]:
+    """A range a little wider than the values'.
+
+    >>> around([0.5, 0.5]), around([0.0, 1.0])
+    ((0.45, 0.55), (-0.06, 1.06))
+    """
+    low, high = min(values), max(values)
+    margin = MARGIN * (high - low) or 0.05 * max(1.0, abs(high))
+    return low - margin, high + margin
+
+
+def upper_limit(values: Sequence[float]) -> float:
+    """A round end of an axis from 0 that leaves small values room: 1 for large ones.
+
+    >>> upper_limit([0.04, float("nan")]), upper_limit([0.25]), upper_limit([0.7]), upper_limit([])
+    (0.05, 0.3, 1.0, 1.0)
+    """
+    highest = max((value for value in values if isfinite(value)), default=1.0)
+    return next((limit for limit in ROUND_LIMITS if highest <= limit), max(1.0, highest))

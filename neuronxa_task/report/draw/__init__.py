@@ -1,0 +1,23 @@
+"""The drawing of a chart with matplotlib."""
+
+from __future__ import annotations
+
+from neuronxa_task.report.chart import Drawing, Heatmap, Lines, Scatter
+from neuronxa_task.report.draw.canvas import Drawn, style
+from neuronxa_task.report.draw.estimates import draw_estimates
+from neuronxa_task.report.draw.heatmap import draw_heatmap
+from neuronxa_task.report.draw.lines import draw_lines
+from neuronxa_task.report.draw.scatter import draw_scatter
+
+__all__ = ["Drawn", "draw", "style"]
+
+
+def draw(drawing: Drawing) -> Drawn:
+    """Draw anything of `neuronxa_task.report.chart`, inside `style()`."""
+    if isinstance(drawing, Scatter):
+        return draw_scatter(drawing)
+    if isinstance(drawing, Lines):
+        return draw_lines(drawing)
+    if isinstance(drawing, Heatmap):
+        return draw_heatmap(drawing)
+    return draw_estimates(drawing)

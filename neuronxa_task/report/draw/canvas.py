@@ -1,0 +1,244 @@
+"""What all drawings share: sizes, colours, the frame of a panel, its legend. Lengths are points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from neuronxa_task.report.chart import Axis
+from neuronxa_task.report.labels import FONT, drawable, shortened, text_width
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PALETTE = ("#0072b2", "#c44e00", "#007f5c", "#a9487f", "#946200", "#4a55a8", "#6b6b00", "#5c4a3d")
+INK, QUIET, FAINT, RULE, PAPER = "#1a1e24", "#565e6a", "#b4bcc8", "#d9dde3", "#ffffff"
+"""The light colours of page.css, where each has a dark one beside it."""
+
+SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
+COLOUR_MAP = "viridis"
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+WIDTH = 320.0
+EDGE = 6.0
+BESIDE_AXIS, BELOW_AXIS = 38.0, 31.0
+PANEL_HEIGHT = 200.0
+LEGEND_ROW = 12.0
+FONT_SIZE, SMALL, TINY = 8.5, 7.5, 7.0
+ROW_HEIGHT, MARK_STEP = 10.0, 8.0
+RADIUS = 2.8
+NAMED_MARKS = 30
+LONGEST_TITLE = 50
+
+STYLE: Mapping[str, Any] = {
+    "font.family": [FONT],
+    "font.size": FONT_SIZE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "axes.labelpad": 3,
+    "lines.solid_capstyle": "butt",
+    "lines.solid_joinstyle": "round",
+    "text.color": INK,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "text.parse_math": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "neuronxa",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib's settings, for `draw` and for saving what it drew."""
+    import matplotlib as mpl
+
+    settings: Any = STYLE
+    with mpl.rc_context(settings):
+        yield
+
+
+@dataclass(frozen=True)
+class Tips:
+    """What pointing at the elements of an artist tells.
+
+    Attributes:
+        names: of each element's language, line or row.
+        of: what its values are of.
+        values: of each element, one for each of `of`.
+    """
+
+    names: Sequence[str]
+    of: Sequence[str] = ()
+    values: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, and what the page adds to it.
+
+    Attributes:
+        figure: the figure.
+        tips: by the gid of an artist, what pointing at its elements tells.
+        cells: attributes of the first image, if there is one.
+    """
+
+    figure: Figure
+    tips: dict[str, Tips] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """A colour's red, green and blue, to which an opacity can be added."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A figure with one panel: where the panel's left, lower corner is, and its size."""
+
+    figure: Figure
+    axes: Axes
+    left: float
+    low: float
+    width: float
+    height: float
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        """Left, low, right and high edge of the panel."""
+        return self.left, self.low, self.left + self.width, self.low + self.height
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where in the figure a value of the axes is."""
+        (x_low, x_high), (y_low, y_high) = self.axes.get_xlim(), self.axes.get_ylim()
+        return (
+            self.left + self.width * (x - x_low) / (x_high - x_low),
+            self.low + self.height * (y - y_low) / (y_high - y_low),
+        )
+
+    def write(self, x: float, y: float, text: str, **options: Any) -> None:
+        """Text at a place of the figure."""
+        width, height = (72 * inches for inches in self.figure.get_size_inches())
+        self.figure.text(x / width, y / height, text, va="center_baseline", **options)
+
+
+def frame_of(left: float, height: float, top: float, x: Axis, y: tuple[float, float]) -> Frame:
+    """A panel of a height, with room at its left and above it.
+
+    The panel ends at the same distance from the right edge in every chart.
+    """
+    from matplotlib.figure import Figure
+
+    total = top + height + BELOW_AXIS
+    width = WIDTH - left - 2 * EDGE
+    figure = Figure(figsize=(WIDTH / 72, total / 72))
+    figure.patch.set_gid("paper")
+    box = (left / WIDTH, BELOW_AXIS / total, width / WIDTH, height / total)
+    axes = figure.add_axes(box)
+    axes.patch.set_visible(False)
+    axes.set_xlim(x.low, x.high)
+    axes.set_ylim(*y)
+    axes.set_xlabel(shortened(drawable(x.title), LONGEST_TITLE))
+    return Frame(figure, axes, left, BELOW_AXIS, width, height)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A part of a legend: a text, after a symbol if there is one."""
+
+    text: str
+    symbol: Mapping[str, Any] | None = None
+
+
+def _legend_rows(entries: Sequence[Entry]) -> list[list[tuple[float, Entry]]]:
+    """Entries side by side, each with its place, in as many rows as they take."""
+    rows: list[list[tuple[float, Entry]]] = [[]]
+    x = EDGE
+    for entry in entries:
+        width = text_width(entry.text, SMALL) + (16 if entry.symbol else 0)
+        if rows[-1] and x + width > WIDTH - EDGE:
+            rows.append([])
+            x = EDGE
+        rows[-1].append((x, entry))
+        x += width + 10
+    return rows if rows[0] else []
+
+
+def legend_height(entries: Sequence[Entry]) -> float:
+    """Room that a legend takes above a panel."""
+    return LEGEND_ROW * len(_legend_rows(entries)) + EDGE
+
+
+def draw_legend(frame: Frame, entries: Sequence[Entry]) -> None:
+    """A legend above a panel, in as many rows as it takes."""
+    from matplotlib.lines import Line2D
+
+    width, height = (72 * inches for inches in frame.figure.get_size_inches())
+    for number, row in enumerate(_legend_rows(entries)):
+        y = height - EDGE / 2 - LEGEND_ROW * (number + 0.5)
+        for x, entry in row:
+            if entry.symbol is not None:
+                ends = [x + 1, x + 11] if entry.symbol.get("linestyle") != "none" else [x + 7]
+                line = Line2D(
+                    [end / width for end in ends], [y / height] * len(ends), **entry.symbol
+                )
+                frame.figure.add_artist(line)
+            frame.write(x + (16 if entry.symbol else 0), y, entry.text, fontsize=SMALL)
+
+
+def mark_style(group: int, **others: Any) -> dict[str, Any]:
+    """Colour and shape of a group's marks."""
+    return {
+        "linestyle": "none",
+        "marker": SHAPES[group],
+        "markersize": 2 * RADIUS - (group == 1) * 0.6,
+        "markerfacecolor": PALETTE[group],
+        "markeredgecolor": PAPER,
+        "markeredgewidth": 0.4,
+        **others,
+    }
+
+
+def few_ticks(axes: Axes, *, whole: bool = False, upright: bool = True) -> None:
+    """Round ticks across and, unless rows are named, upright; across in whole numbers if asked."""
+    from matplotlib.ticker import MaxNLocator
+
+    steps = [1, 2, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=steps, integer=whole))
+    if upright:
+        axes.yaxis.set_major_locator(MaxNLocator(7, steps=steps))
+
+
+def draw_chance(frame: Frame, axis: Axis, *, upright: bool) -> None:
+    """A dashed line where guessing is."""
+    if axis.chance is None or not axis.low <= axis.chance <= axis.high:
+        return
+    line = frame.axes.axvline if upright else frame.axes.axhline
+    line(axis.chance, color=QUIET, linewidth=0.8, linestyle=(0, (1.5, 2)), zorder=1)
+
+
+def chance_entry(*axes: Axis) -> list[Entry]:
+    """The legend's word on `draw_chance`, if an axis has that line."""
+    if all(axis.chance is None for axis in axes):
+        return []
+    symbol = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (1.5, 2))}
+    return [Entry("chance", symbol)]

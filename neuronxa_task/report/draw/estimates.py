@@ -1,0 +1,104 @@
+"""Rows of marks with intervals: forest plots and dot plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from neuronxa_task.report.chart import Estimate, Estimates
+from neuronxa_task.report.draw.canvas import (
+    EDGE,
+    FAINT,
+    MARK_STEP,
+    PALETTE,
+    QUIET,
+    ROW_HEIGHT,
+    TINY,
+    Drawn,
+    Entry,
+    Tips,
+    chance_entry,
+    draw_chance,
+    draw_legend,
+    few_ticks,
+    frame_of,
+    legend_height,
+    mark_style,
+)
+from neuronxa_task.report.labels import drawable, shortened, text_width
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def draw_estimates(chart: Estimates) -> Drawn:
+    names = [shortened(drawable(row.name)) for row in chart.rows]
+    left = EDGE + 4 + max(text_width(name, TINY) for name in names)
+    entries = [
+        Entry(shortened(drawable(name)), mark_style(number))
+        for number, name in enumerate(chart.series)
+    ]
+    entries += chance_entry(chart.x)
+    step = MARK_STEP * len(chart.series) + 5 if chart.apart else ROW_HEIGHT
+    count = len(chart.rows)
+    top = legend_height(entries)
+    frame = frame_of(left, step * count, top, chart.x, (count - 0.5, -0.5))
+    axes = frame.axes
+    axes.grid(axis="x")
+    few_ticks(axes, upright=False)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    draw_legend(frame, entries)
+    draw_chance(frame, chart.x, upright=True)
+    if chart.x.low < 0 < chart.x.high:
+        axes.axvline(0, color=QUIET, linewidth=0.8, zorder=1)
+    for number, name in enumerate(names):
+        frame.write(left - 4, frame.at(0, number)[1], name, ha="right", fontsize=TINY)
+    if not chart.apart:
+        _join(chart, axes)
+    tips = {}
+    for series, of_series in enumerate(chart.series):
+        shift = (series - (len(chart.series) - 1) / 2) * MARK_STEP / step if chart.apart else 0.0
+        estimates = [
+            (number + shift, row.name, estimate)
+            for number, row in enumerate(chart.rows)
+            if (estimate := row.estimates[series]) is not None
+        ]
+        _intervals(axes, [(y, estimate) for y, _, estimate in estimates], PALETTE[series])
+        xs, ys = [each.value for _, _, each in estimates], [y for y, _, _ in estimates]
+        if not xs:
+            continue
+        gid = f"series-{series}"
+        axes.plot(xs, ys, gid=gid, clip_on=False, zorder=3, **mark_style(series))
+        values = [(_in_full(each),) for _, _, each in estimates]
+        tips[gid] = Tips([row for _, row, _ in estimates], [of_series], values)
+    return Drawn(frame.figure, tips)
+
+
+def _join(chart: Estimates, axes: Axes) -> None:
+    """A thin line between the ends of each row."""
+    nan = float("nan")
+    points = []
+    for number, row in enumerate(chart.rows):
+        values = [each.value for each in row.estimates if each is not None]
+        if values:
+            points += [(min(values), number), (max(values), number), (nan, nan)]
+    axes.plot(*zip(*points, strict=True), color=FAINT, linewidth=0.8, clip_on=False, zorder=1)
+
+
+def _intervals(axes: Axes, rows: Sequence[tuple[float, Estimate]], colour: str) -> None:
+    nan = float("nan")
+    points = [
+        point
+        for y, each in rows
+        if each.low is not None and each.high is not None
+        for point in ((each.low, y), (each.high, y), (nan, nan))
+    ]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, clip_on=False, zorder=2)
+
+
+def _in_full(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -1,0 +1,267 @@
+"""A matplotlib figure as SVG that stands inside the page.
+
+The page's policy allows no style but its own sheet, so styles become attributes; colours become
+classes of the sheet, which are light or dark; text stays text, in the page's face; what nothing
+refers to (ids, metadata, empty groups) goes, and numbers keep one decimal.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+from neuronxa_task.report.draw.canvas import FAINT, INK, PALETTE, PAPER, QUIET, RULE, Drawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CLASS_OF: Mapping[str, str] = {
+    **{colour: str(number) for number, colour in enumerate(PALETTE)},
+    INK: "i",
+    QUIET: "q",
+    FAINT: "f",
+    RULE: "r",
+    PAPER: "p",
+}
+"""Ends of the classes of colours: `f0` fills with, `s0` strokes with the first colour."""
+
+DEFAULTS = {
+    ("fill-opacity", "1"),
+    ("stroke-opacity", "1"),
+    ("stroke-linejoin", "round"),
+    ("stroke-width", "1"),
+    ("text-anchor", "start"),
+}
+SEPARATOR = "|"
+SHEET_SAYS = {"font-family", "image-rendering"}
+INHERITED = {
+    "class",
+    *("fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"),
+    *("stroke-dashoffset", "stroke-linejoin", "stroke-linecap", "font-size", "font-weight"),
+    "text-anchor",
+}
+NUMBER = re.compile(r"-?\d+\.\d+")
+TAG = re.compile(r"<(\w+)")
+SPACES = re.compile(r"\s*([A-Za-z]|$)\s*")
+LEVEL = re.compile(r"([ML])([\d.-]+) ([\d.-]+)L([\d.-]+) \3(?![\d.])")
+UPRIGHT = re.compile(r"([ML])([\d.-]+) ([\d.-]+)L\2 ([\d.-]+)")
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as SVG, for a file."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+@dataclass
+class Inliner:
+    """Makes figures elements of one page.
+
+    Attributes:
+        definitions: what several elements refer to, such as the shapes of marks, by its SVG: the
+            ids. A page has to hold them once, as `defs` has them.
+    """
+
+    definitions: dict[str, str] = field(default_factory=dict)
+
+    def inline(self, svg: str, drawn: Drawn, summary: str) -> Markup:
+        """The SVG of a figure, as an element of the page.
+
+        Args:
+            svg: what `svg_of` made of it.
+            drawn: what the page adds.
+            summary: what a screen reader says.
+        """
+        root = ElementTree.fromstring(svg)
+        _without_namespaces(root)
+        _mark_tips(root, drawn)
+        _drop(root)
+        _restyle(root)
+        self._define(root)
+        _flatten(root)
+        attributes = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-label": summary}
+        root.attrib.clear()
+        root.attrib.update(attributes, **{"class": "chart", "stroke-linejoin": "round"})
+        return Markup(ElementTree.tostring(root, encoding="unicode").replace(" />", "/>"))
+
+    @property
+    def defs(self) -> Markup:
+        """An element without size that holds the definitions."""
+        made = [
+            TAG.sub(rf'<\1 id="{name}"', svg, count=1) for svg, name in self.definitions.items()
+        ]
+        return Markup(
+            '<svg width="0" height="0" aria-hidden="true" class="defs"><defs>'
+            f"{''.join(made)}</defs></svg>"
+        )
+
+    def _define(self, root: ElementTree.Element) -> None:
+        """Move what is referred to into the definitions, and take all other ids away."""
+        names: dict[str, str] = {}
+        for parent in list(root.iter("defs")):
+            for child in list(parent):
+                old = child.attrib.pop("id")
+                svg = ElementTree.tostring(child, encoding="unicode")
+                names[old] = self.definitions.setdefault(svg, f"d{len(self.definitions)}")
+                parent.remove(child)
+        for element in root.iter():
+            element.attrib.pop("id", None)
+            for name, value in element.attrib.items():
+                if name == "href" and value.startswith("#"):
+                    element.set(name, f"#{names[value[1:]]}")
+                elif name == "clip-path":
+                    element.set(name, f"url(#{names[value[5:-1]]})")
+
+
+def _without_namespaces(root: ElementTree.Element) -> None:
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        for name in [name for name in element.attrib if "}" in name]:
+            element.set(name.rpartition("}")[2], element.attrib.pop(name))
+
+
+def _mark_tips(root: ElementTree.Element, drawn: Drawn) -> None:
+    groups = {element.get("id"): element for element in root.iter("g")}
+    for gid, tips in drawn.tips.items():
+        group = groups[gid]
+        elements = list(group.iter("use")) or group.findall("path")
+        for element, name in zip(elements, tips.names, strict=True):
+            element.set("data-tip", name)
+        if tips.of:
+            of = [name.replace(SEPARATOR, "/") for name in tips.of]
+            group.set("data-of", SEPARATOR.join(of))
+            for element, values in zip(elements, tips.values, strict=True):
+                element.set("data-tip", SEPARATOR.join((element.get("data-tip", ""), *values)))
+    if drawn.cells:
+        next(root.iter("image")).attrib.update(drawn.cells)
+
+
+def _drop(root: ElementTree.Element) -> None:
+    """Remove the metadata, matplotlib's style sheet and the paper."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in ("metadata", "style") or child.get("id") == "paper":
+                parent.remove(child)
+            child.tail = None
+        if parent.tag != "text":
+            parent.text = None
+        if parent.get("id", "").startswith("matplotlib.axis"):  # lines first, then texts
+            lines = [each for each in parent.iter() if each.tag in ("defs", "path", "use")]
+            inside = {path for each in lines if each.tag == "defs" for path in each}
+            texts = list(parent.iter("text"))
+            parent[:] = [*(each for each in lines if each not in inside), *texts]
+
+
+def _restyle(root: ElementTree.Element) -> None:
+    """Turn styles into attributes and classes."""
+    for element in root.iter():
+        for name in ("d", "x", "y"):
+            if name in element.attrib:
+                element.set(name, _rounded(element.attrib[name]))
+        classes = []
+        for name, value in _declarations(element.attrib.pop("style", "")):
+            if name in ("fill", "stroke") and value in CLASS_OF:
+                classes.append(f"{name[0]}{CLASS_OF[value]}")
+            elif name == "font-size":
+                element.set(name, value.removesuffix("px"))
+            elif name not in SHEET_SAYS and (name, value) not in DEFAULTS:
+                element.set(name, _rounded(value))
+        if classes:
+            element.set("class", " ".join(classes))
+        if element.tag == "text":
+            _plain_text(element)
+        elif element.tag == "image":
+            element.set("href", _fewer_bytes(element.get("href", "")))
+    for definitions in root.iter("defs"):
+        for path in definitions.findall("path"):  # a marker, which each <use> colours
+            for name in INHERITED & path.attrib.keys():
+                del path.attrib[name]
+
+
+def _declarations(style: str) -> Iterator[tuple[str, str]]:
+    for declaration in style.split(";"):
+        name, _, value = declaration.partition(":")
+        if name.strip():
+            yield name.strip(), value.strip()
+
+
+def _plain_text(text: ElementTree.Element) -> None:
+    """Leave out turning by 0°; text in ink is the default."""
+    if text.get("transform", "").startswith(("rotate(-0 ", "rotate(0 ")):
+        del text.attrib["transform"]
+    elif "transform" in text.attrib:
+        text.set("transform", _rounded(text.attrib["transform"]))
+    if text.get("class") == "fi":
+        del text.attrib["class"]
+
+
+def _fewer_bytes(image: str) -> str:
+    """A picture of few colours, as a PNG with a palette instead of four bytes a pixel."""
+    import numpy as np
+    from PIL import Image
+
+    _, _, encoded = image.partition(",")
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA"))
+    colours, places = np.unique(pixels.reshape(-1, 4), axis=0, return_inverse=True)
+    if len(colours) > 256:
+        return image
+    plain = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8))
+    plain.putpalette(colours.astype(np.uint8).tobytes(), "RGBA")
+    written = io.BytesIO()
+    plain.save(written, format="png", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def _rounded(text: str) -> str:
+    r"""Numbers with one decimal; path commands without spaces, level and upright lines short.
+
+    >>> _rounded("M 98.3565 380.16 \nL 20.04 3 \nL 20.04 9 \n"), _rounded("rotate(-90 1.25 7)")
+    ('M98.4 380.2L20 3V9', 'rotate(-90 1.2 7)')
+    """
+    short = NUMBER.sub(lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), text)
+    if short[:1] != "M":
+        return short
+    short = SPACES.sub(r"\1", short)
+    return UPRIGHT.sub(r"\1\2 \3V\4", LEVEL.sub(r"\1\2 \3H\4", short))
+
+
+def _flatten(element: ElementTree.Element) -> None:
+    """Let groups go that say nothing; say once what neighbours have in common."""
+    children: list[ElementTree.Element] = []
+    for child in element:
+        _flatten(child)
+        if child.tag in ("g", "defs") and not child.attrib:
+            children.extend(child)
+        else:
+            children.append(child)
+    element[:] = [_together(list(run)) for _, run in groupby(children, _look)]
+
+
+def _look(element: ElementTree.Element) -> tuple[str, ...]:
+    """What neighbours have to share to stand in one group."""
+    if element.tag == "g":
+        return ("g", str(id(element)))
+    looks = sorted(f"{name}={element.get(name)}" for name in INHERITED & element.attrib.keys())
+    return (element.tag, *looks)
+
+
+def _together(run: Sequence[ElementTree.Element]) -> ElementTree.Element:
+    """Elements that look the same, in a group that says how."""
+    shared = INHERITED & run[0].attrib.keys()
+    if len(run) < 2:
+        return run[0]
+    group = ElementTree.Element("g", {name: run[0].get(name, "") for name in sorted(shared)})
+    for element in run:
+        for name in shared:
+            del element.attrib[name]
+    group.extend(run)
+    return group

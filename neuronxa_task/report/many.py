@@ -1,0 +1,100 @@
+"""What stands for many languages: groups of them, both ends of their ranking, their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+from typing import TypeVar
+
+from neuronxa_task.languages import Language
+from neuronxa_task.languages.resource_levels import LEVELS
+from neuronxa_task.report.chart import Band, Row
+from neuronxa_task.report.content import Layers, first_layer, mean_over_languages
+
+BLOCK_ROWS = 52
+ENDS = 20
+FEWEST_OF_A_SCRIPT = 3
+QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
+OTHER_SCRIPTS = "other scripts"
+AnyRow = TypeVar("AnyRow")
+
+
+def blocks(rows: Sequence[AnyRow]) -> list[Sequence[AnyRow]]:
+    """The rows in pieces of equal length, as few as the block size allows.
+
+    >>> [len(block) for block in blocks([Row("", ())] * 60)]
+    [30, 30]
+    """
+    pieces = -(-len(rows) // BLOCK_ROWS)
+    size = -(-len(rows) // pieces) if pieces else 1
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def profile_rows(profiles: Sequence[Layers]) -> list[Row]:
+    """A row per language."""
+    return [Row(each.language.name, each.values) for each in profiles]
+
+
+def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
+    """Means by resource level and by script, then the best and the worst languages.
+
+    Args:
+        profiles: best first.
+    """
+    scripts: dict[str, int] = {}
+    for each in profiles:
+        scripts[each.language.script] = scripts.get(each.language.script, 0) + 1
+
+    def script(language: Language) -> str:
+        often = scripts[language.script] >= FEWEST_OF_A_SCRIPT
+        return language.script if language.script and often else OTHER_SCRIPTS
+
+    by_size = sorted({script(each.language) for each in profiles}, key=lambda s: -scripts.get(s, 0))
+    return [
+        *_means("Resource level (mean)", profiles, lambda each: each.resource_level, LEVELS),
+        *_means("Script (mean)", profiles, script, by_size),
+        Row(f"Best {ENDS} languages", ()),
+        *profile_rows(profiles[:ENDS]),
+        Row(f"Worst {ENDS} languages", ()),
+        *profile_rows(profiles[-ENDS:]),
+    ]
+
+
+def _means(
+    heading: str,
+    profiles: Sequence[Layers],
+    group_of: Callable[[Language], str],
+    groups: Sequence[str],
+) -> Iterator[Row]:
+    yield Row(heading, ())
+    for group in groups:
+        members = [each for each in profiles if group_of(each.language) == group]
+        if members:
+            yield Row(f"{group} ({len(members)})", mean_over_languages(members))
+
+
+def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
+    """Where the middle of the languages lies at each layer, the wider range first."""
+    import numpy as np
+
+    first = first_layer(score)
+    longest = max(len(each.values) for each in profiles)
+    columns = [
+        (first + layer, [each.values[layer] for each in profiles if layer < len(each.values)])
+        for layer in range(longest)
+    ]
+    known = [
+        (layer, values)
+        for layer, column in columns
+        if (values := [value for value in column if isfinite(value)])
+    ]
+    return [
+        Band(
+            name,
+            [
+                (layer, float(np.quantile(values, low)), float(np.quantile(values, high)))
+                for layer, values in known
+            ],
+        )
+        for name, low, high in QUANTILES
+    ]
