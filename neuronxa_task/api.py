@@ -10,9 +10,9 @@ from torch import nn
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.scoring.alignment import Alignment, retrieval
-from neuronxa_task.scoring.state_cache import TokenCache
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, share_of
+from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import ExpertValues, Pooling, Side, Site, StateSettings
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def score_languages(
                 f"{len(pivot)} pivot and {len(sentences)} {language} sentences; expected lists of "
                 "equal length, of 2 or more"
             )
-    tokens = TokenCache(
-        lambda text: tokenizer(text)["input_ids"], resolve_max_length(model.config, tokenizer)
-    )
+    tokens = TokenCache(tokenizer, model, resolve_max_length(model.config, tokenizer))
     texts = {tokens[text]: text for side in (pivot, *targets.values()) for text in side}
     distinct = sorted(texts)
     row = {ids: place for place, ids in enumerate(distinct)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,25 @@ def one_of(choices: Iterable[object], *, at_most: int = 12) -> str:
     names = [str(choice) for choice in choices]
     more = f", … ({len(names)} in all)" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
+
+
+def shortened(text: str, at_most: int = 60) -> str:
+    """A sentence or a name as a message shows it.
+
+    >>> shortened("a very long sentence", at_most=8)
+    'a very …'
+    """
+    return text if len(text) <= at_most else text[: at_most - 1] + "…"
+
+
+def did_you_mean(name: str, choices: Iterable[object]) -> str:
+    """` -- did you mean 'gate'?`, or nothing if no choice is near.
+
+    >>> did_you_mean("gates", ["gate", "product"])
+    " -- did you mean 'gate'?"
+    """
+    near = difflib.get_close_matches(name, map(str, choices), n=1)
+    return f" -- did you mean {near[0]!r}?" if near else ""
 
 
 def _is_harness_command() -> bool:

@@ -23,9 +23,10 @@ from neuronxa_task.scoring.alignment import (
 from neuronxa_task.scoring.data_parallel import Processes, Ranks
 from neuronxa_task.scoring.language_pairs import LanguagePair, PairAlignment, language_pairs
 from neuronxa_task.scoring.signature import ModelFacts, model_facts, software
-from neuronxa_task.scoring.state_cache import Sentence, SharedStates, TokenCache
+from neuronxa_task.scoring.state_cache import Sentence, SharedStates
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
+from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Side, StateSettings
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class _Scorer:
         self.together: Processes = self.shards if self.shards.size > 1 else ranks
         self._facts = model_facts(lm)
         self._readable: dict[Side, _Readable] = {}
-        self.tokens = TokenCache(lm.tok_encode, lm.max_length)
+        self.tokens = TokenCache(lm.tokenizer, lm.model, lm.max_length, lm.add_bos_token)
         self.batch_size = lm.max_batch_size if lm.batch_size == "auto" else int(lm.batch_size)
 
     def readable(self, side: Side) -> _Readable:
