@@ -33,6 +33,17 @@ def shortened(text: str, at_most: int = 60) -> str:
     return text if len(text) <= at_most else text[: at_most - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """`text` with control characters spelled out, so that a name acts on no terminal or file.
+
+    >>> printable("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
+    )
+
+
 def did_you_mean(name: str, choices: Iterable[object]) -> str:
     """` -- did you mean 'gate'?`, or nothing if no choice is near.
 

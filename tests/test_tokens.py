@@ -171,7 +171,7 @@ def test_a_sentence_of_unknown_words_has_tokens() -> None:
 
 @pytest.mark.parametrize("ids", [[3, 258], [-1, 4]])
 def test_ids_without_an_embedding_are_refused(ids: list[int]) -> None:
-    message = rf"token id {[i for i in ids if i > 257 or i < 0][0]} of .* has 258 embeddings"
+    message = rf"token id {next(i for i in ids if not 0 <= i <= 257)} of .* has 258 embeddings"
     with pytest.raises(NeuronXAError, match=message):
         cache(lambda sentence: {"input_ids": ids})["hello"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import printable as printable
 
 PATTERN = "results_*.json"
 MAX_BYTES = 256 * 2**20
@@ -144,14 +145,3 @@ def _date(path: Path, content: Mapping[str, Any]) -> float:
             f"{path} is no result file of lm_eval: its `date` is {date!r:.40}, no time"
         ) from None
     return float(date)
-
-
-def printable(text: str) -> str:
-    """`text` with control characters spelled out, so that a name cannot act on a terminal.
-
-    >>> printable("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
-    )

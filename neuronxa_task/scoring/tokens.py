@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -89,8 +89,9 @@ class TokenCache:
 
 def vocabulary_size(model: nn.Module) -> int | None:
     """Token ids that a model has embeddings for; `None` if it does not embed by a table."""
+    find_embeddings: Any = getattr(model, "get_input_embeddings", None)
     try:
-        embeddings = model.get_input_embeddings()
+        embeddings = find_embeddings() if find_embeddings is not None else None
     except (AttributeError, NotImplementedError):
         return None
     size = getattr(embeddings, "num_embeddings", None)
