@@ -33,8 +33,16 @@ SIGNS = {
 
 
 def name_inside(path: Path) -> str:
-    """A file's name without the ending of its compression, which may be in any case."""
-    return path.stem if path.suffix.lower() in (".gz", ".zip") else path.name
+    """A file's name without its packing: `t.csv` of `t.csv.gz`, or of the archive that holds it."""
+    kind = path.suffix.lower()
+    if kind == ".zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = _members(archive)
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+            members = []  # what is wrong with it is said when it is read
+        return Path(members[0]).name if len(members) == 1 else path.stem
+    return path.stem if kind == ".gz" else path.name
 
 
 def ending(path: Path) -> str:
@@ -68,11 +76,7 @@ def read_bytes(path: Path) -> bytes:
 
 def _only_member(path: Path) -> bytes:
     with zipfile.ZipFile(path) as archive:
-        members = [
-            name
-            for name in archive.namelist()
-            if not name.endswith("/") and not name.startswith("__MACOSX/")
-        ]
+        members = _members(archive)
         if len(members) != 1:
             raise NeuronXAError(
                 f"{path} holds {len(members)} files; expected one: unpack it and name the folder: "
@@ -80,6 +84,11 @@ def _only_member(path: Path) -> bytes:
             )
         with archive.open(members[0]) as packed:
             return _all_of(packed, path)
+
+
+def _members(archive: zipfile.ZipFile) -> list[str]:
+    names = archive.namelist()
+    return [n for n in names if not n.endswith("/") and not n.startswith("__MACOSX/")]
 
 
 def _all_of(packed: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:

@@ -40,6 +40,13 @@ def read_folder(folder: Path, split: str) -> Corpus | None:
     for candidate in (folder / split, folder):
         if candidate.is_dir():
             entries = sorted(_entries(candidate))
+            names = {path.name for path in entries}
+            # A packed copy beside the file itself is the same text.
+            entries = [
+                path
+                for path in entries
+                if (inside := files.name_inside(path)) == path.name or inside not in names
+            ]
             for reader in (_texts, _tables):
                 if corpus := reader(folder.resolve().name, split, entries):
                     found = corpus.has_splits or candidate != folder
