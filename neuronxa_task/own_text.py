@@ -102,11 +102,15 @@ def _require_writable(output: Path) -> None:
 def _opened(source: Path, split: str) -> corpus.Corpus:
     try:
         str(source).encode()
-        is_there = os.path.lexists(source)
+        source.lstat()
     except ValueError as error:  # a NUL, or bytes that are no UTF-8
         raise NeuronXAError(f"{str(source)!r} is no path that a task can name: {error}") from error
-    if not is_there:
-        raise NeuronXAError(f"{source} does not exist; expected a folder of text files or a table")
+    except (FileNotFoundError, NotADirectoryError):
+        raise NeuronXAError(
+            f"{source} does not exist; expected a folder of text files or a table"
+        ) from None
+    except OSError as error:
+        raise NeuronXAError(f"{source} cannot be read: {error.strerror}") from error
     return corpus.load(str(source.absolute()), None, split, None)
 
 

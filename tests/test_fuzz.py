@@ -32,7 +32,9 @@ from neuronxa_task.task_files import TaskFamily, write_family
 numbered = itertools.count()
 TEXT = st.text(max_size=20)
 WORDS = st.text("ab é中😀\u200b\u200f\u2028\ufeff\0\r\n\t\",;|'", max_size=12)
-CODES = st.sampled_from(["eng_Latn", "fra_Latn", "en", "fr", "French", "id", "frz_Latn", "", "x"])
+CODES = st.sampled_from(
+    ["eng_Latn", "fra_Latn", "en", "fr", "French", "id", "frz_Latn", "", "x", "a\0b"]
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

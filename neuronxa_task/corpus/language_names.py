@@ -54,6 +54,8 @@ def _language_called(name: str) -> str | None:
     import langcodes
     from langcodes.tag_parser import LanguageTagError
 
+    if not name.isprintable():  # langcodes' index of names does not take a NUL
+        return None
     try:
         tag = langcodes.find(name)
     except (LookupError, LanguageTagError):

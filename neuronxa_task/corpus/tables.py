@@ -94,8 +94,8 @@ def read_columns(path: Path) -> Columns:
             f"{path} is a spreadsheet; save it as 'CSV UTF-8' with one column per language"
         )
     if kind not in READERS:
-        if path.suffix.lower() in files.OTHER_ARCHIVES:
-            files.read_bytes(path)
+        if path.suffix.lower() in (".gz", ".zip", *files.OTHER_ARCHIVES):
+            files.read_bytes(path)  # says what is wrong with it, if it cannot be opened
         raise NeuronXAError(f"{path} is not a table; expected one of: {one_of(READERS)}")
     columns = READERS[kind](path)
     if not columns.cells or not columns.cells[0]:
@@ -134,13 +134,6 @@ def _delimited(path: Path, *, quoted: bool) -> Columns:
         raise NeuronXAError(
             f"{path} has one column, {shortened(str(rows.iat[0, 0]))!r}; expected one per "
             f"language, separated by {one_of(DELIMITERS.values())}"
-        )
-    short = rows.index[rows.iloc[:, -1].map(lambda cell: not isinstance(cell, str))]
-    if len(short):
-        cells = sum(isinstance(cell, str) for cell in rows.iloc[short[0]])
-        raise NeuronXAError(
-            f"{path}: row {short[0] + 1} has {cells} cells and the header {len(rows.columns)}; "
-            "a cell with the delimiter in it needs quotes"
         )
     names = [str(name).strip() for name in rows.iloc[0]]
     return Columns(names, [rows.iloc[1:, index].tolist() for index in range(len(names))])

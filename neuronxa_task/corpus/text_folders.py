@@ -97,7 +97,9 @@ def _texts(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
     if not file_of or (len(file_of) == 1 and beside_a_data_set):
         return None
     used = {path for paths in file_of.values() for path in paths}
-    if all(len(paths) == 1 for paths in file_of.values()):
+    if file_of is by_end and (paired := _paired(name, split, used)):
+        corpus = paired
+    elif all(len(paths) == 1 for paths in file_of.values()):
         if file_of is by_start and (kind := _ending(next(iter(used)))) in SPLITS and kind != split:
             raise NeuronXAError(
                 f"{name} has no split {split!r}; its files are of: "
@@ -106,7 +108,7 @@ def _texts(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
         corpus = _corpus(name, split, {code: path for code, (path,) in file_of.items()})
         corpus = replace(corpus, has_splits=file_of is by_start and kind == split)
     else:
-        corpus = _paired(name, split, used) or _of_split(name, split, file_of)
+        corpus = _of_split(name, split, file_of)
     return replace(corpus, not_read=_beside(entries, used))
 
 
