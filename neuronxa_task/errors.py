@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended, as shells have it."""
 
 
 class NeuronXAError(ValueError):
@@ -72,8 +77,28 @@ def show_errors_as_one_line() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, NeuronXAError):
-            print(f"neuronxa: error: {error}", file=sys.stderr)
+            print(f"neuronxa: error: {printable(str(error))}", file=sys.stderr)
+        elif isinstance(error, KeyboardInterrupt):
+            print(f"\n{stopped(sys.argv)}", file=sys.stderr)
+            # After everything else that ends with the process, such as the cache's last writes.
+            atexit.register(os._exit, INTERRUPTED)
         else:
             show_traceback(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def stopped(command: Sequence[str]) -> str:
+    """What is said after Ctrl-C: how to go on.
+
+    >>> stopped(["lm_eval", "--tasks", "mine", "--use_cache", "cache/mine"])
+    'neuronxa: stopped; the same command goes on behind the finished languages'
+    """
+    program, *arguments = command
+    if Path(program).name in ("neuronxa", "cli.py"):
+        kept = "goes on behind the finished runs" if "reproduce" in arguments else "starts anew"
+    elif any(one.split("=")[0] == "--use_cache" for one in arguments):
+        kept = "goes on behind the finished languages"
+    else:
+        kept = "starts anew; with --use_cache PATH it would go on behind the finished languages"
+    return f"neuronxa: stopped; the same command {kept}"
