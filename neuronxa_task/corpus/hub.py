@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from neuronxa_task.corpus.parallel import Corpus
 from neuronxa_task.errors import NeuronXAError, one_of
 
@@ -31,8 +29,8 @@ def load_data_set(
             revision=revision,
             cache_dir=_cache_of_local_folder(folder) if is_local else None,
         )
-    except (OSError, ValueError, yaml.YAMLError, datasets.exceptions.DatasetsError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # whatever the loader of another's files may raise
+        reason = " ".join(f"{error}".split()) or type(error).__name__
         what = f"data set {dataset!r}{f' ({configuration})' if configuration else ''}"
         raise NeuronXAError(
             f"{what} cannot be loaded: {reason} -- "

@@ -20,6 +20,7 @@ from neuronxa_task.errors import NeuronXAError, one_of
 DATA_SET_ENDINGS = (*TABLE_ENDINGS, ".arrow")
 NOT_TEXT = (
     *(*DATA_SET_ENDINGS, ".md", ".py", ".yaml", ".yml", ".pdf", ".html", ".xml", ".log"),
+    *(".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".npz", ".safetensors", ".db"),
     *files.OTHER_ARCHIVES,
 )
 NOTES = frozenset("readme license licence notice copying changelog citation authors about".split())
