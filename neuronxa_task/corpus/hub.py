@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from neuronxa_task.corpus.parallel import Corpus
@@ -23,12 +24,13 @@ def load_data_set(
     folder = Path(dataset).expanduser()
     is_local = folder.is_dir()
     try:
-        splits = datasets.load_dataset(
-            str(folder) if is_local else dataset,
-            configuration,
-            revision=revision,
-            cache_dir=_cache_of_local_folder(folder) if is_local else None,
-        )
+        with offline_if_asked():
+            splits = datasets.load_dataset(
+                str(folder) if is_local else dataset,
+                configuration,
+                revision=revision,
+                cache_dir=_cache_of_local_folder(folder) if is_local else None,
+            )
     except Exception as error:  # whatever the loader of another's files may raise
         reason = " ".join(f"{error}".split()) or type(error).__name__
         what = f"data set {dataset!r}{f' ({configuration})' if configuration else ''}"
@@ -59,6 +61,23 @@ def load_data_set(
         is_table=True,
         has_splits=True,
     )
+
+
+@contextmanager
+def offline_if_asked() -> Iterator[None]:
+    """Keep huggingface_hub off the network, too, where data sets alone are offline.
+
+    With HF_DATASETS_OFFLINE and without HF_HUB_OFFLINE it still asks the hub for a list of agents.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or datasets.config.HF_HUB_OFFLINE
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _cache_of_local_folder(folder: Path) -> str:
