@@ -265,7 +265,7 @@ def test_interrupted_command_keeps_what_was_done(
         text=True,
     )
     while process.poll() is None and not languages_in(cache):
-        time.sleep(0.02)
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     kept = languages_in(cache)
@@ -274,12 +274,12 @@ def test_interrupted_command_keeps_what_was_done(
         "neuronxa: stopped; the same command goes on behind the finished languages"
     )
     assert "Traceback" not in errors and not (tmp_path / "out").exists()
-    assert 1 <= kept < 8
+    assert 1 <= kept < 8, errors
     again = command_here(tmp_path / "out", *arguments)
     assert again.code == 0, again.stderr
     assert again.results is not None and len(layers_of(again.results)) == 8
-    (total,) = re.findall(r"requests: +0%.*?/(\d+) \[", again.stderr)
-    assert int(total) == 900 - 100 * kept, "finished languages are not computed again"
+    totals = set(re.findall(r"requests: +0%.*?/(\d+) \[", again.stderr))
+    assert totals == {str(900 - 100 * kept)}, "finished languages are not computed again"
 
 
 def languages_in(cache: Path) -> int:

@@ -217,7 +217,7 @@ def test_result_files(
             except (KeyError, IndexError, TypeError):
                 break
         else:
-            if isinstance(inner, dict) or (isinstance(inner, list) and path[-1] < len(inner)):
+            if isinstance(inner, dict):
                 inner[path[-1]] = value
     (fresh / "results_1.json").write_text(json.dumps(content)[:cut], encoding="utf-8")
     run(fresh, command, fresh / "results_1.json")

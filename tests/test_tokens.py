@@ -34,7 +34,7 @@ from transformers import (
 
 from neuronxa_task import NeuronXAError, score
 from neuronxa_task.own_text import make_tasks
-from neuronxa_task.scoring.tokens import TokenCache
+from neuronxa_task.scoring.tokens import TokenCache, asked_for_bos
 
 SIZE = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -127,6 +127,19 @@ def test_code_points_are_ids_without_a_table_of_embeddings() -> None:
     sizes = {key: value for key, value in SIZE.items() if key != "vocab_size"}
     model = CanineModel(CanineConfig(**sizes, intermediate_size=48, num_hash_buckets=64))
     assert cache(CanineTokenizer(), model)["né"] == (0xE000, ord("n"), ord("é"), 0xE001)
+
+
+def test_the_harness_s_default_is_no_answer() -> None:
+    class Old:
+        def __init__(self, add_bos_token: bool | None = False) -> None:
+            self.add_bos_token = add_bos_token
+
+    class New:
+        def __init__(self, add_bos_token: bool | None = None) -> None:
+            self.add_bos_token = add_bos_token
+
+    assert [asked_for_bos(Old()), asked_for_bos(Old(True))] == [None, True]
+    assert [asked_for_bos(New(asked)) for asked in (None, False, True)] == [None, False, True]
 
 
 def test_each_sentence_is_tokenized_once() -> None:

@@ -26,7 +26,7 @@ from neuronxa_task.scoring.signature import ModelFacts, model_facts, software
 from neuronxa_task.scoring.state_cache import Sentence, SharedStates
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import Shards, Share, share_of
-from neuronxa_task.scoring.tokens import TokenCache
+from neuronxa_task.scoring.tokens import TokenCache, asked_for_bos
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Side, StateSettings
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Scorer:
         self.together: Processes = self.shards if self.shards.size > 1 else ranks
         self._facts = model_facts(lm)
         self._readable: dict[Side, _Readable] = {}
-        self.tokens = TokenCache(lm.tokenizer, lm.model, lm.max_length, lm.add_bos_token)
+        self.tokens = TokenCache(lm.tokenizer, lm.model, lm.max_length, asked_for_bos(lm))
         self.batch_size = lm.max_batch_size if lm.batch_size == "auto" else int(lm.batch_size)
 
     def readable(self, side: Side) -> _Readable:

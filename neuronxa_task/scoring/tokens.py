@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from torch import nn
 from neuronxa_task.errors import NeuronXAError, shortened
 
 if TYPE_CHECKING:
+    from lm_eval.models.huggingface import HFLM
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,17 @@ class TokenCache:
                 len(self._ids),
                 self._max_length,
             )
+
+
+def asked_for_bos(lm: HFLM) -> bool | None:
+    """The model argument `add_bos_token`; `None` where it is the harness's default.
+
+    Up to lm_eval 0.4.11 the default is false, and not an answer to whether the tokenizer may add
+    its special tokens.
+    """
+    default = inspect.signature(type(lm).__init__).parameters.get("add_bos_token")
+    asked: bool | None = getattr(lm, "add_bos_token", None)
+    return None if default is not None and asked == default.default else asked
 
 
 def vocabulary_size(model: nn.Module) -> int | None:
