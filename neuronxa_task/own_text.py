@@ -74,9 +74,7 @@ def make_tasks(
             f"{'language' if len(targets) == 1 else 'languages'}; "
             f"the first {family.num_sentences} are scored",
             f"languages: {_named(pivot)} (pivot), {', '.join(map(_named, targets))}",
-            *_notes(
-                text, {pivot: pairs[targets[0]][0]} | {t: pairs[t][1] for t in targets}, family
-            ),
+            *_notes(text, {pivot: pairs[targets[0]][0], **sentences}, family),
             f"Wrote {len(targets)} tasks and the group {name} to {output}. Score a model with:\n"
             f"  lm_eval --model hf --model_args pretrained=MODEL --include_path "
             f"{shlex.quote(str(output))} --tasks {name} --batch_size auto",

@@ -415,7 +415,9 @@ def test_the_text_is_not_ours_to_read(common: Path) -> None:
     (source / "fra_Latn.txt").chmod(0o600)
     closed = texts()(common / "closed")
     (common / "closed").chmod(0o700)
-    for path, name in ((source, "fra_Latn.txt"), (closed, "text")):
+    listed = texts()(common / "listed")
+    listed.chmod(0o644)  # its names may be read, and nothing else
+    for path, name in ((source, "fra_Latn.txt"), (closed, "text"), (listed, "text")):
         with without_rights():
             done = neuronxa("tasks", path, "--name", "bad", "--output", common / "out")
         assert done.code == 1 and f"{name} cannot be read: Permission denied" in done.errors

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from made_results import full_run
 
 from neuronxa_task.corpus import language_names, load
-from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.errors import INTERRUPTED, NeuronXAError
 from neuronxa_task.languages import language, to_flores
 from neuronxa_task.languages.benchmarks import Pattern
 from neuronxa_task.task_files import TaskFamily, write_family
@@ -48,6 +48,8 @@ def run(root: Path, *arguments: object) -> str:
     """A command on made input: it does its work, or ends with one line."""
     ended = neuronxa(*arguments)
     lines = ended.errors.strip().splitlines()
+    if ended.code == INTERRUPTED:
+        raise KeyboardInterrupt
     assert ended.code in (0, 1), ended.errors
     assert "Traceback" not in ended.errors
     if ended.code:

@@ -43,12 +43,27 @@ def load(dataset: str, configuration: str | None, split: str, revision: str | No
     if dataset.startswith(PACKAGED):
         path = Path(neuronxa_task.__file__).parent / dataset.removeprefix(PACKAGED)
     try:
-        is_file, is_folder = path.is_file(), path.is_dir()
-    except (OSError, ValueError) as error:
-        raise NeuronXAError(f"{dataset!r} cannot be read: {error}") from error
-    if is_file:
+        if (corpus := _local(path, split)) is not None:
+            return corpus
+    except OSError as error:
+        raise NeuronXAError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        if isinstance(error, NeuronXAError):
+            raise
+        raise NeuronXAError(f"{dataset!r} is no path: {error}") from error
+    names_a_path = (
+        dataset.startswith(("/", "./", "../", "~")) or files.ending(path) in TABLE_ENDINGS
+    )
+    if names_a_path and not path.is_dir():
+        raise NeuronXAError(f"{dataset} does not exist; expected a table or a folder of texts")
+    return load_data_set(dataset, configuration, split, revision)
+
+
+def _local(path: Path, split: str) -> Corpus | None:
+    """The table or text at a path; `None` if there is nothing, or a data set."""
+    if path.is_file():
         return _of_split(read_table(path), split)
-    if is_folder:
+    if path.is_dir():
         if texts := read_folder(path, split):
             return _of_split(texts, split)
         if not has_data_files(path):
@@ -58,9 +73,7 @@ def load(dataset: str, configuration: str | None, split: str, revision: str | No
             f"{path} is neither a file nor a folder: a link that leads nowhere or in a circle, or "
             "a device"
         )
-    elif dataset.startswith(("/", "./", "../", "~")) or files.ending(path) in TABLE_ENDINGS:
-        raise NeuronXAError(f"{dataset} does not exist; expected a table or a folder of text files")
-    return load_data_set(dataset, configuration, split, revision)
+    return None
 
 
 def _of_split(corpus: Corpus, split: str) -> Corpus:
