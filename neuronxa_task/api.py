@@ -83,9 +83,7 @@ def score_languages(
                 "equal length, of 2 or more"
             )
     model = unwrapped(model)
-    tokens = TokenCache(
-        lambda text: tokenizer(text)["input_ids"], max_length(model.config, tokenizer)
-    )
+    tokens = TokenCache(tokenizer, model, max_length(model.config, tokenizer))
     texts = {tokens[text]: text for side in (pivot, *targets.values()) for text in side}
     distinct = sorted(texts)
     row = {ids: place for place, ids in enumerate(distinct)}

@@ -19,7 +19,7 @@ from neuronxa_task.commands.reproduce import reproduce
 from neuronxa_task.commands.retrieval import retrieval
 from neuronxa_task.commands.task_path import task_path
 from neuronxa_task.commands.tasks import tasks
-from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.errors import INTERRUPTED, NeuronXAError, printable, stopped
 
 app = typer.Typer(
     name="neuronxa",
@@ -71,10 +71,12 @@ def main() -> None:
     try:
         app(prog_name="neuronxa")
     except NeuronXAError as error:
-        from neuronxa_task.results.files import printable
-
         print(f"neuronxa: error: {printable(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print(f"\n{stopped(sys.argv)}", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

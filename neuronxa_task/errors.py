@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import difflib
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C ended, as shells have it."""
 
 
 class NeuronXAError(ValueError):
@@ -21,6 +27,36 @@ def one_of(choices: Iterable[object], *, at_most: int = 12) -> str:
     names = [str(choice) for choice in choices]
     more = f", … ({len(names)} in all)" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
+
+
+def shortened(text: str, at_most: int = 60) -> str:
+    """A sentence or a name as a message shows it.
+
+    >>> shortened("a very long sentence", at_most=8)
+    'a very …'
+    """
+    return text if len(text) <= at_most else text[: at_most - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """`text` with control characters spelled out, so that a name acts on no terminal or file.
+
+    >>> printable("a\\x1b[2Jb")
+    'a\\\\x1b[2Jb'
+    """
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
+    )
+
+
+def did_you_mean(name: str, choices: Iterable[object]) -> str:
+    """` -- did you mean 'gate'?`, or nothing if no choice is near.
+
+    >>> did_you_mean("gates", ["gate", "product"])
+    " -- did you mean 'gate'?"
+    """
+    near = difflib.get_close_matches(name, map(str, choices), n=1)
+    return f" -- did you mean {near[0]!r}?" if near else ""
 
 
 def _is_harness_command() -> bool:
@@ -41,8 +77,28 @@ def show_errors_as_one_line() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, NeuronXAError):
-            print(f"neuronxa: error: {error}", file=sys.stderr)
+            print(f"neuronxa: error: {printable(str(error))}", file=sys.stderr)
+        elif isinstance(error, KeyboardInterrupt):
+            print(f"\n{stopped(sys.argv)}", file=sys.stderr)
+            # After everything else that ends with the process, such as the cache's last writes.
+            atexit.register(os._exit, INTERRUPTED)
         else:
             show_traceback(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def stopped(command: Sequence[str]) -> str:
+    """What is said after Ctrl-C: how to go on.
+
+    >>> stopped(["lm_eval", "--tasks", "mine", "--use_cache", "cache/mine"])
+    'neuronxa: stopped; the same command goes on behind the finished languages'
+    """
+    program, *arguments = command
+    if Path(program).name in ("neuronxa", "cli.py"):
+        kept = "goes on behind the finished runs" if "reproduce" in arguments else "starts anew"
+    elif any(one.split("=")[0] == "--use_cache" for one in arguments):
+        kept = "goes on behind the finished languages"
+    else:
+        kept = "starts anew; with --use_cache PATH it would go on behind the finished languages"
+    return f"neuronxa: stopped; the same command {kept}"

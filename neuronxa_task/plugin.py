@@ -7,6 +7,7 @@ a test for each.
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,7 @@ def scored_model(lm: LM) -> ScoredModel:
     return ScoredModel(
         model=hf.model,
         facts=facts,
-        tokens=TokenCache(hf.tok_encode, _max_length_of(hf)),
+        tokens=TokenCache(hf.tokenizer, hf.model, _max_length_of(hf), asked_for_bos(hf)),
         decode=hf.tok_decode,
         pad_id=hf.tokenizer.pad_token_id or 0,
         special_ids=frozenset(hf.tokenizer.all_special_ids),
@@ -196,6 +197,17 @@ def _max_length_of(lm: HFLM) -> int:
     from neuronxa_task.scoring.max_length import max_length
 
     return int(lm._max_length or max_length(lm.model.config, lm.tokenizer))
+
+
+def asked_for_bos(lm: HFLM) -> bool | None:
+    """The model argument `add_bos_token`; `None` where it is the harness's default.
+
+    Up to lm_eval 0.4.11 the default is false, and not an answer to whether the tokenizer may add
+    its special tokens.
+    """
+    default = inspect.signature(type(lm).__init__).parameters.get("add_bos_token")
+    asked: bool | None = getattr(lm, "add_bos_token", None)
+    return None if default is not None and asked == default.default else asked
 
 
 def processes_of(lm: HFLM) -> DataParallel:

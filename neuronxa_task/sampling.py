@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 ALL: Final = "all"
 FIRST: Final = "first"
 
+Sample = int | Literal["first"]
+"""`first`, or the seed of a random sample."""
 
-def sampled_rows(available: int, count: int | None, sample: str | int = FIRST) -> Sequence[int]:
+
+def sampled_rows(available: int, count: int | None, sample: Sample = FIRST) -> Sequence[int]:
     """The rows of the pairs that are scored, in ascending order.
 
     A sample is the `count` rows r with the smallest SHA-256 of `"<seed>:<r>"`. It depends on

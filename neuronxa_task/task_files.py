@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,9 @@ HEADER = WRITTEN_BY + "`{command}`; change that, not this file.\n"
 
 TASK_CLASS = "neuronxa.NeuronXATask"
 """Name of the task's class in a YAML file, and so of the Python file beside it."""
+
+NOT_IN_YAML = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+"""Characters that JSON leaves as they are and YAML takes for none, or for the end of a line."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,15 @@ def write_family(family: TaskFamily, folder: Path) -> None:
         files[f"{family.task(language)}.yaml"] = _task(family, language, base)
     for name, languages in {family.name: family.languages, **family.groups}.items():
         files[f"{name}.yaml"] = group(name, [family.task(code) for code in languages], SCORES)
-    _remove_earlier(folder, base)
     write_files(files, folder, family.command)
+    _remove_earlier(folder, base, files)
 
 
-def _remove_earlier(folder: Path, base: str) -> None:
+def _remove_earlier(folder: Path, base: str, files: Collection[str]) -> None:
     """Remove the tasks that an earlier call wrote over the same base: languages may have gone."""
     for path in folder.glob("*.yaml"):
+        if path.name in files:
+            continue
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         if len(lines) > 1 and lines[0].startswith(WRITTEN_BY) and lines[1] == f"include: {base}":
             path.unlink()
@@ -77,14 +84,23 @@ def _remove_earlier(folder: Path, base: str) -> None:
 def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
     """Write YAML texts by file name, each under a line that names the command which wrote it.
 
+    All are written before the first takes its name, so that a full disk leaves what was there.
+
     Raises:
         NeuronXAError: the folder cannot be written.
     """
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (folder / name).write_text(HEADER.format(command=command) + text, encoding="utf-8")
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".being-written-") as unfinished:
+            for name, text in files.items():
+                whole = HEADER.format(command=command) + text
+                Path(unfinished, name).write_text(whole, encoding="utf-8")
+            for name in files:
+                Path(unfinished, name).replace(folder / name)
     except OSError as error:
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
         raise NeuronXAError(f"{folder} cannot be written: {error.strerror}") from error
 
 
@@ -98,7 +114,11 @@ def reexport(module: str, name: str) -> str:
 
 def _quoted(text: str) -> str:
     """A YAML scalar: JSON strings are YAML strings, and `no` must not become false."""
-    return json.dumps(text, ensure_ascii=False)
+    return re.sub(
+        NOT_IN_YAML,
+        lambda mark: f"\\u{ord(mark[0]):04x}",
+        json.dumps(text, ensure_ascii=False),
+    )
 
 
 def _base(family: TaskFamily) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from neuronxa_task import corpus
+from neuronxa_task.corpus.tables import TABLE_ENDINGS
 from neuronxa_task.errors import NeuronXAError
 
 TEXT = {
@@ -46,6 +47,7 @@ def as_table(ending: str) -> Callable[[Path], Path]:
         {
             ".csv": lambda: table.to_csv(path, index=False),
             ".tsv": lambda: table.to_csv(path, index=False, sep="\t"),
+            ".json": lambda: table.to_json(path, orient="records", force_ascii=False),
             ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
             ".parquet": lambda: table.to_parquet(path),
         }[ending]()
@@ -68,7 +70,7 @@ def as_data_set(root: Path) -> Path:
 SOURCES = {
     "MEXA folder": as_texts,
     "FLORES folder": as_flores,
-    **{ending: as_table(ending) for ending in corpus.TABLE_SUFFIXES},
+    **{ending: as_table(ending) for ending in TABLE_ENDINGS},
     "data set": as_data_set,
 }
 
@@ -168,14 +170,14 @@ def test_a_licence_beside_a_data_set_is_no_text(tmp_path: Path) -> None:
 def test_numbers_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"eng_Latn": ["a", "b"], "id": [1, 2]}).to_parquet(path)
-    with pytest.raises(NeuronXAError, match="sentence 1 of id is 1, not text"):
+    with pytest.raises(NeuronXAError, match=r"column 'id' holds no text \(1, …\)"):
         corpus.load(str(path), None, "all", None).pairs("eng_Latn", "id", None)
 
 
 def test_unreadable_sources(tmp_path: Path) -> None:
-    (tmp_path / "t.xlsx").write_bytes(b"x")
+    (tmp_path / "t.doc").write_bytes(b"x")
     with pytest.raises(NeuronXAError, match=r"expected one of: \.csv"):
-        corpus.load(str(tmp_path / "t.xlsx"), None, "all", None)
+        corpus.load(str(tmp_path / "t.doc"), None, "all", None)
     latin = write_texts(tmp_path / "t", ".txt")
     (latin / "fra_Latn.txt").write_bytes("é\n".encode("latin-1"))
     with pytest.raises(NeuronXAError, match="not UTF-8"):

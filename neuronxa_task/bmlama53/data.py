@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from neuronxa_task.corpus.hub import offline_if_asked
 from neuronxa_task.errors import NeuronXAError
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _read(source: str) -> list[dict[str, str]]:
         download_config=datasets.DownloadConfig(use_etag=False, disable_tqdm=True)
     )
     try:
-        path = downloads.download(source if "://" in source else str(Path(source).expanduser()))
+        with offline_if_asked():
+            path = downloads.download(source if "://" in source else str(Path(source).expanduser()))
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, delimiter="\t", restval="")
             if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:

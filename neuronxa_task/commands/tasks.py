@@ -13,9 +13,9 @@ def tasks(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Folder with one text file per language (eng_Latn.txt, or FLORES' "
-            "devtest/eng_Latn.devtest), or a csv, tsv, jsonl or parquet table with one column per "
-            "language. Line i is parallel everywhere.",
+            help="Folder with one file per language (eng_Latn.txt, corpus.en, FLORES' "
+            "devtest/eng_Latn.devtest), or a csv, tsv, json, jsonl or parquet table with one "
+            "column per language, packed (.gz, .zip) or not. Line i is parallel everywhere.",
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the group of tasks.")],
@@ -26,6 +26,12 @@ def tasks(
     languages: Annotated[
         Optional[str],  # noqa: UP045 -- typer reads it at run time, on Python 3.10 too
         typer.Option(help="Target languages, comma-separated; by default all but the pivot."),
+    ] = None,
+    columns: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Columns or files to read, comma-separated, where others are no languages."
+        ),
     ] = None,
     num_sentences: Annotated[
         int, typer.Option(help="Sentence pairs to score: the first ones, at most this many.")
@@ -38,5 +44,13 @@ def tasks(
     """
     from neuronxa_task.own_text import make_tasks
 
-    chosen = None if languages is None else [code.strip() for code in languages.split(",")]
-    typer.echo(make_tasks(source, name, pivot, output, chosen, num_sentences, split))
+    typer.echo(
+        make_tasks(
+            *(source, name, pivot, output, _listed(languages), num_sentences, split),
+            columns=_listed(columns),
+        )
+    )
+
+
+def _listed(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]

@@ -52,6 +52,8 @@ def find_sites(body: Body) -> tuple[DenseNeurons | Experts, ...]:
         for mixture in mixtures:
             sites.append(replace(mixture, start=start))
             start += mixture.neurons
+    if not body.layers:
+        raise NeuronXAError(f"{body.family}: the model has no layers (num_hidden_layers is 0)")
     require_complete(body, records, sites)
     read_back(body, ids, records, dense, [site for site in sites if isinstance(site, Experts)])
     return tuple(sites)

@@ -134,7 +134,9 @@ def to_flores(code: str) -> str:
     if tag.script:
         found = tuple(each for each in found if each.endswith(tag.script))
     if not found:
-        return f"{iso}_{likely}" if likely else iso
+        made = f"{iso}_{likely}" if likely else iso
+        # Moldavian, `mo`, is `mol`, which is Romanian.
+        return made if made == code else to_flores(made)
     return next((each for each in found if each.endswith(likely)), found[0])
 
 

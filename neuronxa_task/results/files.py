@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import printable as printable
 from neuronxa_task.results.formats import NO_RESULT_FILE, ForeignFileError, require_result_file
 
 PATTERN = "results_*.json"
@@ -199,14 +200,3 @@ def date_in_name(path: Path) -> str | None:
     """
     dates = DATE.findall(path.stem)
     return dates[-1] if dates else None
-
-
-def printable(text: str) -> str:
-    """`text` with control characters spelled out, so that a name cannot act on a terminal.
-
-    >>> printable("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text
-    )

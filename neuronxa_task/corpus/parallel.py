@@ -1,0 +1,189 @@
+"""A corpus: languages, each a column of sentences, line i parallel; and the checks of a pair."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuronxa_task.corpus.language_names import same_language
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of, shortened
+from neuronxa_task.sampling import FIRST, Sample, sampled_rows
+
+INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}
+"""Unicode's categories of controls, format characters (zero width, direction) and spaces."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Parallel sentences in several languages, read column by column.
+
+    Attributes:
+        name: how the data is called in a signature.
+        revision: commit of the data, or `local`.
+        split: split that was read.
+        languages: names of the columns.
+        read: column name to its sentences, as stored.
+        refused: columns that hold no language, and why.
+        not_read: files and folders that lie beside the text.
+        is_table: whether columns may be something else than languages.
+        has_splits: whether the split was found; data without splits is read whole.
+    """
+
+    name: str
+    revision: str
+    split: str
+    languages: tuple[str, ...]
+    read: Callable[[str], Sequence[Any]]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    not_read: tuple[str, ...] = ()
+    is_table: bool = False
+    has_splits: bool = False
+
+    def names_of(self, language: str) -> list[str]:
+        """The data's names of a language, given by one of them or by another code of it."""
+        if language in self.languages:
+            return [language]
+        return [name for name in self.languages if same_language(name, language)]
+
+    def own_name(self, language: str) -> str:
+        """The data's one name of a language.
+
+        Raises:
+            NeuronXAError: there is no such language, or several that the code could mean.
+        """
+        names = self.names_of(language)
+        if len(names) == 1:
+            return names[0]
+        where = f"{self.name} ({self.split})"
+        if names:
+            raise NeuronXAError(f"{where}: {language!r} could be {one_of(names)}; choose one")
+        if language in self.refused:
+            raise NeuronXAError(f"{where}: column {language!r} {self.refused[language]}")
+        has = one_of(shortened(name, 30) for name in self.languages)
+        raise NeuronXAError(
+            f"{where} has no language {language!r}; it has: {has}"
+            f"{did_you_mean(language, self.languages)}"
+        )
+
+    def column(self, language: str) -> Sequence[Any]:
+        """The sentences of one language, unchecked.
+
+        Raises:
+            NeuronXAError: there is no such language.
+        """
+        return self.read(self.own_name(language))
+
+    def targets(self, pivot: str) -> list[str]:
+        """Languages that have sentences parallel to the pivot's."""
+        return [language for language in self.languages if language != pivot]
+
+    def pairs(
+        self, pivot: str, target: str, count: int | None, sample: Sample = FIRST
+    ) -> tuple[list[str], list[str]]:
+        """`count` sentence pairs (all of them for `None`), checked.
+
+        Args:
+            pivot: language of the first sentences.
+            target: language of the second.
+            count: how many pairs.
+            sample: `first`, or the seed of a random sample (see `sampled_rows`).
+
+        Raises:
+            NeuronXAError: an unknown language, the pivot as its own target, columns of unequal
+                length, fewer than `count` or than two pairs, or an empty sentence.
+        """
+        if pivot == target or self.own_name(pivot) == self.own_name(target):
+            raise NeuronXAError(
+                f"pivot and target are both {pivot!r}; a language is perfectly aligned with itself"
+            )
+        columns = {language: self.column(language) for language in (pivot, target)}
+        lengths = {language: len(column) for language, column in columns.items()}
+        if lengths[pivot] != lengths[target]:
+            raise NeuronXAError(
+                f"{self.name} ({self.split}) is not parallel: {pivot} has {lengths[pivot]} "
+                f"sentences and {target} has {lengths[target]}"
+            )
+        available = lengths[pivot]
+        if available < (wanted := 2 if count is None else count):
+            raise NeuronXAError(
+                f"{self.name} ({self.split}) has {available} sentence pairs for {pivot}-{target}; "
+                f"{wanted} were asked for (num_sentences)"
+            )
+        rows = sampled_rows(available, count, sample)
+        return (
+            self._checked(pivot, columns[pivot], rows),
+            self._checked(target, columns[target], rows),
+        )
+
+    def _checked(self, language: str, column: Sequence[Any], rows: Sequence[int]) -> list[str]:
+        sentences = []
+        for row in rows:
+            sentence = column[row]
+            if fault := _fault(sentence):
+                raise NeuronXAError(
+                    f"{self.name} ({self.split}): sentence {row + 1} of {language} {fault}; "
+                    "an alignment score needs text on both sides of every pair"
+                )
+            sentences.append(sentence.strip())
+        return sentences
+
+
+@dataclass(frozen=True)
+class PairedCorpus(Corpus):
+    """Text that comes in pairs, each language beside a text of the pivot of its own.
+
+    Attributes:
+        by_pair: corpus of two languages, by their set.
+    """
+
+    by_pair: Mapping[frozenset[str], Corpus] = field(default_factory=dict)
+
+    def targets(self, pivot: str) -> list[str]:
+        """Languages that have sentences parallel to the pivot's."""
+        return [
+            language for language in self.languages if frozenset((language, pivot)) in self.by_pair
+        ]
+
+    def pairs(
+        self, pivot: str, target: str, count: int | None, sample: Sample = FIRST
+    ) -> tuple[list[str], list[str]]:
+        """As `Corpus.pairs`, of the two languages' own files."""
+        names = self.own_name(pivot), self.own_name(target)
+        if names[0] == names[1]:
+            return super().pairs(pivot, target, count, sample)
+        if (both := self.by_pair.get(frozenset(names))) is None:
+            raise NeuronXAError(
+                f"{self.name} has no pair of {pivot} and {target}; {pivot} is paired with: "
+                f"{one_of(self.targets(names[0]))}"
+            )
+        return both.pairs(*names, count, sample)
+
+
+def _fault(sentence: object) -> str | None:
+    """What is wrong with a sentence, if anything."""
+    if not isinstance(sentence, str):
+        return f"is {shortened(repr(sentence))}, not text"
+    if not sentence.strip():
+        return "is empty"
+    if all(unicodedata.category(character) in INVISIBLE for character in sentence):
+        return "has no visible character"
+    if "\0" in sentence:
+        return "holds a NUL character, which no text has"
+    if any("\ud800" <= character <= "\udfff" for character in sentence):
+        return "holds half of a surrogate pair, which is no character"
+    return None
+
+
+def data_hash(pivot: Sequence[str], target: Sequence[str]) -> str:
+    """Eight hex digits that name a list of sentence pairs, in their order.
+
+    >>> data_hash(["good morning"], ["bonjour"])
+    '616c602c'
+    """
+    digest = hashlib.sha256()
+    for pair in zip(pivot, target, strict=True):
+        digest.update("\t".join(pair).encode() + b"\n")
+    return digest.hexdigest()[:8]
