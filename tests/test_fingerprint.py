@@ -430,3 +430,16 @@ def test_hooks_are_a_word_of_the_signature_and_forbid_caching() -> None:
     assert "|hooks:2|" in signature(StateSettings(), data, facts)
     assert "hooks" not in signature(StateSettings(), data, plain)
     assert ModelFacts("float32", "8", "x").may_be_cached
+
+
+def test_settings_are_told_apart_and_the_same_in_every_process() -> None:
+    from neuronxa_task.scoring.fingerprint import _plain
+
+    assert _plain(torch.ones(2)) != _plain(torch.zeros(2))
+    assert _plain({"a": 1, "b": torch.float16}) == _plain({"b": torch.float16, "a": 1})
+    assert _plain({3, 1}) == _plain({1, 3}) != _plain({1, 2})
+    assert "0x" not in str(_plain([nn.GELU(), torch.relu, len, object(), MODE]))
+    assert _plain(torch.device("cpu")) is None
+
+
+MODE = Mode()
