@@ -34,7 +34,8 @@ from transformers import (
 
 from neuronxa_task import NeuronXAError, score
 from neuronxa_task.own_text import make_tasks
-from neuronxa_task.scoring.tokens import TokenCache, asked_for_bos
+from neuronxa_task.plugin import asked_for_bos
+from neuronxa_task.scoring.tokens import TokenCache
 
 SIZE = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
