@@ -22,7 +22,7 @@ from neuronxa_task.plugin import (
 )
 from neuronxa_task.sampling import ALL
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
-from neuronxa_task.scoring.language_pairs import PairResult
+from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
 from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
@@ -169,12 +169,18 @@ class NeuronXATask(Task):
         return self.doc_to_text(doc)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
-        """The request `(pivot sentence, target sentence, settings)`."""
-        settings = {name: getattr(self.settings, name) for name in asdict(StateSettings())}
+        """The request: pivot sentence, target sentence, and how they are compared."""
+        options = RequestOptions(
+            states={name: getattr(self.settings, name) for name in asdict(StateSettings())},
+            target=self.config.metadata["target"],
+            pivot=self.settings.pivot,
+            pairs=self.settings.pairs,
+            max_batch_tokens=self.settings.max_batch_tokens,
+        )
         return Instance(
             request_type=REQUEST_TYPE,
             doc=doc,
-            arguments=(doc["pivot"], doc["target"], settings),
+            arguments=(doc["pivot"], doc["target"], asdict(options)),
             idx=0,
             metadata=kwargs["metadata"],
         )
@@ -231,6 +237,10 @@ class NeuronXATask(Task):
         facts = self._answered.task
         recorded["intervals"] = {score: list(ends) for score, ends in facts.intervals.items()}
         recorded["surface"] = facts.surface
+        if self.settings.stability:
+            recorded["stability"] = facts.stability
+        if self.settings.pairs:
+            recorded["pairs"] = facts.pairs
         recorded["neuron_layers"] = list(facts.neuron_layers)
         return retrieval.best
 
