@@ -333,13 +333,15 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
 
 def test_the_real_models_tables_follow_from_their_runs(tmp_path: Path) -> None:
     """Tables only: the page and its pictures are drawn by the same code as the demo's."""
-    for study in ("real", "real_sites"):
-        files = sorted((RESULTS / study / RUNS).rglob("results_*.json"))
-        for name, *arguments in reproduce.conclusions(tmp_path / study, files):
+    studies = [runs.parent for runs in sorted(RESULTS.glob(f"real*/{RUNS}"))]
+    assert studies
+    for study in studies:
+        files = sorted((study / RUNS).rglob("results_*.json"))
+        for name, *arguments in reproduce.conclusions(tmp_path / study.name, files):
             if name == "report":
                 continue
             assert neuronxa(name, *arguments).code == 0
-            made = (folder / study / f"{name}.csv" for folder in (tmp_path, RESULTS))
+            made = (folder / f"{name}.csv" for folder in (tmp_path / study.name, study))
             pd.testing.assert_frame_equal(*map(pd.read_csv, made), rtol=1e-6)
 
 
