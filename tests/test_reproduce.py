@@ -438,15 +438,17 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
 
 def test_the_real_models_tables_follow_from_their_runs(tmp_path: Path) -> None:
     """Tables only: the page and its pictures are drawn by the same code as the demo's."""
-    for study in ("real", "real_sites"):
-        files = sorted((RESULTS / study / RUNS).rglob("results_*.json"))
-        commands, _ = reproduce.conclusions(tmp_path / study, files)
+    studies = [runs.parent for runs in sorted(RESULTS.glob(f"real*/{RUNS}"))]
+    assert studies
+    for study in studies:
+        files = sorted((study / RUNS).rglob("results_*.json"))
+        commands, _ = reproduce.conclusions(tmp_path / study.name, files)
         for name, *arguments in commands:
             if name == "report":
                 continue
             assert neuronxa(name, *arguments).code == 0
             now, before = (
-                pd.read_csv(folder / study / f"{name}.csv") for folder in (tmp_path, RESULTS)
+                pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path / study.name, study)
             )
             pd.testing.assert_frame_equal(now, before, rtol=1e-6)
 

@@ -95,7 +95,7 @@ class VectorStore:
     def steps(self) -> int:
         """What `score_all_pairs` reports as progress: language pairs times layers."""
         blocks = list(_blocks(len(self.languages), self.block))
-        sizes = [block.stop - block.start for block in blocks]
+        sizes: list[int] = [block.stop - block.start for block in blocks]
         pairs = sum(a * b for i, a in enumerate(sizes) for b in sizes[i:])
         return pairs * len(self.layers)
 
