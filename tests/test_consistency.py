@@ -286,7 +286,7 @@ def test_samples_that_are_no_text_or_a_folder(tmp_path: Path) -> None:
     write_run(tmp_path, FACTS)
     (path,) = tmp_path.glob("samples_bmlama53_xb_*")
     path.write_bytes(b"\xff\xfe{}\n")
-    with pytest.raises(NeuronXAError, match=r"xb.* is no file of samples: 'utf-8'"):
+    with pytest.raises(NeuronXAError, match=r"xb.* is not a file of samples: 'utf-8'"):
         pairs_of(tmp_path, by="sum")
     path.unlink()
     path.mkdir()
@@ -304,5 +304,5 @@ def test_a_damaged_line_is_named(line: str, tmp_path: Path) -> None:
     write_run(tmp_path, FACTS)
     (path,) = tmp_path.glob("samples_bmlama53_xb_*")
     path.write_text(path.read_text(encoding="utf-8") + line, encoding="utf-8")
-    with pytest.raises(NeuronXAError, match=r"line 3 of .*xb.*is no sample of bmlama53"):
+    with pytest.raises(NeuronXAError, match=r"line 3 of .*xb.*is not a sample of bmlama53"):
         pairs_of(tmp_path, by="sum")

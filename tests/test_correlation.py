@@ -25,6 +25,7 @@ from neuronxa_task.analysis.correlate import (
 )
 from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
 from neuronxa_task.analysis.dependent import compare, steiger
+from neuronxa_task.analysis.fisher import fisher_interval, fisher_mean
 from neuronxa_task.analysis.pairing import pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.analysis.selection import Selection
@@ -32,8 +33,6 @@ from neuronxa_task.analysis.statistics import (
     METHODS,
     coefficient,
     correlate,
-    fisher_interval,
-    fisher_mean,
     mean_correlation,
     pooled_correlation,
 )
@@ -393,7 +392,7 @@ def test_scores_that_are_the_same_cannot_be_compared() -> None:
         compare(points, points, few())
     with pytest.raises(UndefinedCorrelation, match="3 languages; at least 5"):
         steiger(0.1, 0.2, 0.3, 3)
-    with pytest.raises(NeuronXAError, match="not of the same languages"):
+    with pytest.raises(NeuronXAError, match="different languages or accuracies"):
         compare(points, random_points(8, seed=9), few())
 
 

@@ -6,7 +6,7 @@ import typer
 
 
 def task_path() -> None:
-    """Print the folder of the task files, where the harness does not find them by itself.
+    """Print the folder of the task files, if the harness does not find them by itself.
 
     Example: lm_eval run --include_path "$(neuronxa task-path)" --tasks neuronxa_flores_core
     """
