@@ -271,7 +271,7 @@ def test_interrupted_command_keeps_what_was_done(
     kept = languages_in(cache)
     assert process.returncode == 130, errors
     assert errors.strip().splitlines()[-1] == (
-        "neuronxa: stopped; the same command goes on behind the finished languages"
+        "neuronxa: stopped; the same command continues after the finished languages"
     )
     assert "Traceback" not in errors and not (tmp_path / "out").exists()
     assert 1 <= kept < 8, errors
@@ -298,5 +298,5 @@ def test_interrupted_command_line(tmp_path: Path) -> None:
     with mock.patch("neuronxa_task.own_text.make_tasks", side_effect=KeyboardInterrupt):
         done = neuronxa("tasks", tmp_path, "--name", "mine", "--output", tmp_path / "out")
     assert done.code == 130
-    assert done.errors.strip() == "neuronxa: stopped; the same command starts anew"
+    assert done.errors.strip() == "neuronxa: stopped; the same command starts over"
     assert shutil.which("neuronxa", path=str(Path(sys.executable).parent)), "the command is there"

@@ -531,7 +531,7 @@ def test_another_metric_is_taken_where_the_wanted_one_is_missing(tmp_path: Path)
         "belebele": "acc",
         "mmlu_prox": "exact_match,custom-extract",
     }
-    assert notes == ["mmlu_prox has no acc; exact_match,custom-extract is taken"]
+    assert notes == ["mmlu_prox has no acc; exact_match,custom-extract is used"]
     pairings, _ = pair(read_results([tmp_path]), Selection(metric="f1", benchmarks=["mmlu_prox"]))
     assert pairings[0].metric == "f1"
 
@@ -733,7 +733,7 @@ def test_undefined_rows_say_why_and_hide_no_others(tmp_path: Path) -> None:
     assert mean["models"] == 2
     z = np.arctanh([stats.pearsonr(x, ACCURACY).statistic for x in (NASCA, NASCA[::-1])])
     assert mean["r"] == pytest.approx(np.tanh(z.mean()))
-    assert "correlations are not defined; `note` says why" in found.notes[0]
+    assert "correlations are undefined; `note` says why" in found.notes[0]
 
 
 def test_mixed_pivots_are_correlated_apart(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_failed_run_does_not_stop_the_others(
     path = write(tmp_path, **TWO_BY_TWO)
     harness.fails = ("a/belebele", "b/xnli")
     with pytest.raises(
-        NeuronXAError, match=r"^2 of 4 steps failed, as listed above; call .* again"
+        NeuronXAError, match=r"^2 of 4 steps failed, as listed above; run .* again"
     ):
         reproduce.reproduce(path)
     assert len(harness.calls) == 4
@@ -257,8 +257,8 @@ def test_ctrl_c_says_how_to_go_on(harness: Harness, tmp_path: Path) -> None:
     ended = neuronxa("reproduce", path)
     assert ended.code == 130
     assert ended.errors.strip().splitlines() == [
-        "neuronxa: interrupted; finished runs are kept, and "
-        f"neuronxa reproduce {path} goes on with the others"
+        "neuronxa: interrupted; finished runs are kept; to continue with the others, "
+        f"run neuronxa reproduce {path} again"
     ]
     harness.interrupted = ""
     reproduce.reproduce(path)
@@ -295,7 +295,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_the_work(
     harness: Harness, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NeuronXAError, match=r"^cannot write to .*file/x: Not a directory; name"):
+    with pytest.raises(NeuronXAError, match=r"^output is .*file/x, but .*file is a file; expected a folder"):
         reproduce.reproduce(write(tmp_path, **TWO_BY_TWO, output=str(tmp_path / "file" / "x")))
     assert harness.calls == []
 

@@ -11,8 +11,8 @@ import numpy as np
 from neuronxa_task.analysis.pairing import AccuracyJoin, pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.analysis.regression import Errors, fit, leave_one_out, leave_one_out_mean
-from neuronxa_task.analysis.selection import Selection, did_you_mean
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.analysis.selection import Selection
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.languages import language
 from neuronxa_task.languages.families import family
 from neuronxa_task.results import Results

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.results import Results
 from neuronxa_task.results.comparable import require_same_settings
 from neuronxa_task.settings import SCORES
@@ -148,19 +147,6 @@ def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, lis
         .sort_index()
     )
     return rows, notes
-
-
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The end of a message: the known name that is closest, if one is close.
-
-    Letters that changed places are the likeliest slip.
-
-    >>> did_you_mean("nacsa", ["nasca", "navca"])
-    "; did you mean 'nasca'?"
-    """
-    close = get_close_matches(name.lower(), known)
-    close.sort(key=lambda known: sorted(known) != sorted(name.lower()))
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _metric(known: Sequence[str], wanted: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+
+from neuronxa_task.harness import package_folder
 
 RUN_TIME = frozenset(
     """
@@ -78,11 +79,10 @@ def constructor_arguments() -> frozenset[str]:
     They are read from its source: importing vLLM or SGLang to ask them would take a minute, where
     it works at all. Empty where the harness is not installed or laid out in another way.
     """
-    spec = find_spec("lm_eval")
+    package = package_folder()
     names: set[str] = set()
-    for root in (spec.submodule_search_locations if spec else None) or ():
-        for path in sorted((Path(root) / "models").glob("*.py")):
-            names.update(_arguments(path))
+    for path in sorted((package / "models").glob("*.py")) if package else ():
+        names.update(_arguments(path))
     return frozenset(names - {"self"})
 
 
