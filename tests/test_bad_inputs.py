@@ -152,7 +152,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "a tokenizer that returns no tokens": (
         with_silent_tokenizer,
-        "makes no tokens of the sentence",
+        "gives no tokens for the sentence",
     ),
 }
 

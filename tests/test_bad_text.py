@@ -209,7 +209,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     "no header": (
         file("t.csv", "Hello.,Salut.\nBye.,Ciao.\n"),
         (),
-        "no column named for",
+        "no column named after",
     ),
     "another delimiter": (
         file("t.csv", "eng_Latn:fra_Latn\na:b\nc:d\n"),
@@ -238,7 +238,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     "no known language": (
         columns({"topic": ["doors", "cats", "six"]}),
         (),
-        "'topic' is no known",
+        "'topic' is not a known",
     ),
     "a column of numbers chosen": (
         columns({"id": ["1", "2", "3"]}),

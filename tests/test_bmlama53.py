@@ -70,7 +70,7 @@ def test_quotation_marks_are_those_of_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"en\.tsv cannot be read: .* name a folder of such files with --metadata"),
+        (None, r"en\.tsv cannot be read: .* give a folder of such files with --metadata"),
         (
             "Question\tAns\nWhere?\tHere\n",
             "no column 'Prompt' -- expected tab-separated text with the columns Prompt",

@@ -248,7 +248,7 @@ def test_a_layer_that_was_not_read_is_an_error(name: str, what: str) -> None:
     body = find_body(model)
     sites = find_sites(body)
     skipping_hooks(model.get_submodule(name))
-    with pytest.raises(NeuronXAError, match=f"layer 1: the {what} passed 0 times in one forward"):
+    with pytest.raises(NeuronXAError, match=f"layer 1: the {what} was read 0 times in one forward"):
         encode(body, sites, IDS[:2], batch_size=2, settings=StateSettings())
 
 
@@ -263,7 +263,7 @@ def test_a_layer_that_was_read_twice_is_an_error() -> None:
         return own(first, x, **named)
 
     first.forward = twice
-    with pytest.raises(NeuronXAError, match="passed 2 times in one forward pass; expected once"):
+    with pytest.raises(NeuronXAError, match="was read 2 times in one forward pass; expected once"):
         encode(body, sites, IDS[:2], batch_size=2, settings=StateSettings())
 
 
@@ -273,7 +273,7 @@ def test_experts_that_were_not_read_are_an_error() -> None:
     sites, experts = find_sites(body), model.layers[1].mlp.experts
     with reading(body, sites, Silent()) as run:
         experts.forward = lambda hidden, *_: hidden
-        with pytest.raises(NeuronXAError, match=r"neurons of layers.1.mlp.experts passed 0 times"):
+        with pytest.raises(NeuronXAError, match=r"neurons of layers.1.mlp.experts was read 0 times"):
             run(torch.tensor([IDS[0]]), torch.ones(1, len(IDS[0]), dtype=torch.long))
 
 

@@ -345,7 +345,7 @@ class Routed(nn.Module):
 def test_experts_beside_a_dense_block(kind: str) -> None:
     torch.manual_seed(0)
     text = refused(find_body(Toy([Routed(kind), Routed(kind)])))
-    assert text.startswith("toy: layer 0 routes tokens to experts in a way that is not known (")
+    assert text.startswith("toy: layer 0 routes tokens to experts in an unknown way (")
 
 
 def test_values_that_are_not_finite() -> None:
@@ -480,7 +480,7 @@ def test_one_shared_expert_whose_neurons_are_all_zero() -> None:
     [
         ("bart", "seq2seq", "activation_fn", "layer 1 .+ has no feed-forward neurons to read"),
         ("llama", "causal", "mlp.act_fn", "layer 1 .+ has no feed-forward neurons to read"),
-        ("qwen2_moe", "causal", "mlp.shared_expert.act_fn", "shared_expert.down_proj stands in a"),
+        ("qwen2_moe", "causal", "mlp.shared_expert.act_fn", "shared_expert.down_proj is in a"),
         ("granitemoeshared", "causal", "shared_mlp.activation", "shared_mlp.output_linear stands"),
     ],
 )

@@ -175,7 +175,7 @@ def test_positions_behind_the_padding_id_are_what_is_left() -> None:
 
 @pytest.mark.parametrize("sentence", ["", "[CLS]", "[SEP][PAD]"])
 def test_a_sentence_without_tokens_is_refused(sentence: str) -> None:
-    with pytest.raises(NeuronXAError, match="makes no tokens of the sentence"):
+    with pytest.raises(NeuronXAError, match="gives no tokens for the sentence"):
         cache(bert_tokenizer(), bert())[sentence]
 
 
