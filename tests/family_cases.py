@@ -33,7 +33,9 @@ NO_NEURONS = r"layer [012] \(.+\) has no feed-forward neurons to read; looked fo
 OTHER_ROWS = r"layer 0 holds \[.+\] values for 2 x 7 tokens; expected \[2, 7, 32\]; supported: "
 TWICE = "layer 0 runs its output projection .+ 2 times in one forward pass.*; supported: "
 OUTSIDE = r"layer 1 \(.+\) does not start from the output of layer 0.*; supported: "
-OTHER_LAST = r"returns a last hidden state of shape \[2, 7, 64\]; expected \[2, 7, 32\]; supported: "
+OTHER_LAST = (
+    r"returns a last hidden state of shape \[2, 7, 64\]; expected \[2, 7, 32\]; supported: "
+)
 PADDED = "changes the states of a sentence when its batch is padded .*; supported: "
 NO_LIST = "no list of 3 text layers found in .+; looked for "
 NO_TEXT = "describes no text layers; looked for "

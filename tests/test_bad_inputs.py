@@ -35,6 +35,8 @@ from neuronxa_task.own_text import make_tasks
 from neuronxa_task.settings import Settings
 from neuronxa_task.task import NeuronXATask
 
+pytestmark = pytest.mark.slow
+
 
 def one_line(text: str) -> str:
     """The error of a run, which is its last line, without a traceback."""

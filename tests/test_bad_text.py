@@ -19,6 +19,7 @@ from commands import neuronxa
 from test_own_text import ENGLISH, FRENCH, TEXT, named, packed, table, write
 
 from neuronxa_task import corpus
+from neuronxa_task.corpus import files
 
 Make = Callable[[Path], Path]
 FILES = {f"{code}.txt": lines for code, lines in TEXT.items()}
@@ -365,7 +366,7 @@ def test_many_names_stay_on_one_short_line(tmp_path: Path) -> None:
 
 
 def test_packed_text_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus.sources.files, "MOST_BYTES", 1000)
+    monkeypatch.setattr(files, "MOST_BYTES", 1000)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"eng_Latn,fra_Latn\n" + b"a,b\n" * 1000))
     done = neuronxa("tasks", path, "--name", "bad", "--output", tmp_path / "out")

@@ -20,6 +20,8 @@ from runs import evaluate
 from neuronxa_task import NeuronXAError, task_configs
 from neuronxa_task.bmlama53 import data as bmlama53
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = task_configs.folder() / "bmlama53"
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "bmlama53"
 
@@ -139,7 +141,7 @@ def log_probability(sentence: str) -> float:
     assert tokens[0] == byte_tokenizer().bos_token_id
     with torch.no_grad():
         predicted = tiny_llama()(torch.tensor([tokens])).logits[0].double().log_softmax(dim=-1)
-    return sum(predicted[place, token].item() for place, token in enumerate(tokens[1:]))
+    return sum(float(predicted[index, token]) for index, token in enumerate(tokens[1:]))
 
 
 def test_the_harness_scores_whole_sentences(folder: Path, model_folder: Path) -> None:

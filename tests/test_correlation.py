@@ -101,10 +101,10 @@ def in_order(x: list[float], y: list[float]) -> Points:
 @pytest.mark.parametrize("y", [[1, 2, 3], [1, 2, 3, 4], [2, 1, 4, 3, 5], [1, 1, 2, 3, 3, 4]])
 def test_rank_tests_of_few_languages_are_exact(method: str, y: list[float]) -> None:
     """Against scipy's permutation test, which goes through all orders, too."""
-    x = list(range(len(y)))
+    x = [float(index) for index in range(len(y))]
 
     def size(values: Any) -> float:
-        return abs(SCIPY[method](values, y).statistic)
+        return float(abs(SCIPY[method](values, y).statistic))
 
     exact = stats.permutation_test(
         (x,), size, permutation_type="pairings", alternative="greater", n_resamples=np.inf
@@ -122,7 +122,7 @@ def test_three_languages_in_perfect_order_prove_nothing() -> None:
 def test_the_bca_interval_is_scipys(method: str) -> None:
     """Ends of two sets of 3,000 resamples differ by about 0.01."""
     points = random_points(20, seed=1)
-    one = {
+    coefficients: dict[str, Any] = {
         "pearson": lambda x, y: stats.pearsonr(x, y, axis=-1).statistic,
         "spearman": np.vectorize(
             lambda x, y: stats.spearmanr(x, y).statistic, signature="(n),(n)->()"
@@ -130,7 +130,8 @@ def test_the_bca_interval_is_scipys(method: str) -> None:
         "kendall": np.vectorize(
             lambda x, y: stats.kendalltau(x, y).statistic, signature="(n),(n)->()"
         ),
-    }[method]
+    }
+    one = coefficients[method]
     draws = 3000 if method == "pearson" else 1500
     expected = stats.bootstrap(
         (points.x, points.y),
@@ -381,7 +382,7 @@ def test_comparing_two_scores_uses_their_own_correlation() -> None:
     found = compare(first, second, few())
     r = [np.corrcoef(a, b)[0, 1] for a, b in ((first.x, y), (second.x, y), (first.x, second.x))]
     assert (found.first, found.second, found.between) == pytest.approx(tuple(r))
-    assert found.steiger == steiger(*map(float, (found.first, found.second, found.between)), 15)
+    assert found.steiger == steiger(found.first, found.second, found.between, 15)
     assert found.bootstrap is not None
     assert found.bootstrap.low < found.first - found.second < found.bootstrap.high
 
@@ -627,7 +628,7 @@ def three_models(tmp_path: Path) -> Results:
     runs = []
     for seed, name in enumerate(("a", "b", "c")):
         draw = np.random.default_rng(seed)
-        run = full_run(name, accuracy=np.array(ACCURACY) + draw.normal(0, 0.05, 6))
+        run = full_run(name, accuracy=(np.array(ACCURACY) + draw.normal(0, 0.05, 6)).tolist())
         for language, accuracy in zip(LANGUAGES, ACCURACY, strict=True):
             run.task(f"xnli_{language}", {"acc": accuracy + draw.normal(0, 0.1)})
         runs.append(run)

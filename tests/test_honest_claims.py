@@ -69,8 +69,9 @@ def test_alignment_that_follows_the_data_tells_nothing_more() -> None:
 def test_too_few_languages_have_no_partial_correlation() -> None:
     codes = ["fra_Latn", "deu_Latn", "arb_Arab", "hin_Deva", "swh_Latn", "zho_Hans"]
     draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(2, 6))
     with pytest.raises(UndefinedCorrelation, match="6 languages are too few beside 2 covariates"):
-        partial_correlation(Points(*draw.normal(size=(2, 6)), codes), covariates(codes), "pearson")
+        partial_correlation(Points(x, y, codes), covariates(codes), "pearson")
 
 
 def test_every_language_has_one_family() -> None:

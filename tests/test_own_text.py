@@ -37,9 +37,10 @@ def fresh_cache() -> None:
     corpus.load.cache_clear()
 
 
-def write(path: Path, lines: Sequence[str], *, end: str = "\n", encoding: str = "utf-8") -> None:
+def write(path: Path, lines: Sequence[str], *, end: str = "\n", encoding: str = "utf-8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("".join(line + end for line in lines).encode(encoding))
+    return path
 
 
 def table(
@@ -178,7 +179,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], Sequence[str]]] = {
     "gz": (lambda root: packed(table(root / "t.csv", TEXT)), list(TEXT)),
     "zip": (lambda root: zipped(root / "t.zip", table(root / "t.csv", TEXT)), list(TEXT)),
     "json of columns": (
-        lambda root: (write(root / "t.json", [json.dumps(TEXT)]), root / "t.json")[1],
+        lambda root: write(root / "t.json", [json.dumps(TEXT)]),
         list(TEXT),
     ),
     "parquet with an index": (

@@ -155,7 +155,8 @@ def test_several_replaced_results_of_other_settings_are_said_once(tmp_path: Path
         old.aligned(language, 0.1, facts={"n": "10"})
         new.aligned(language, 0.2)
     assert read(old, new, folder=tmp_path).notes == (
-        "6 results replaced by newer runs of the same model and task, 6 of them with other settings",
+        "6 results replaced by newer runs of the same model and task, "
+        "6 of them with other settings",
     )
 
 
@@ -368,7 +369,7 @@ def test_software_of_several_versions_is_noted(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- what is no result
 
 
-NO_RESULTS = {
+NO_RESULTS: dict[str, tuple[str | bytes, str]] = {
     "truncated": ('{"results": {"a": {"acc,none": 0.', "not valid JSON .*cut short"),
     "empty": ("", "not valid JSON"),
     "list": ("[1, 2]", "a JSON list"),
@@ -432,7 +433,7 @@ def test_scores_without_a_signature_are_no_scores(tmp_path: Path, odd: Any) -> N
     assert "nasca,none has no signature" in by_pattern.notes[0]
 
 
-ODD_VALUES = [
+ODD_VALUES: list[Any] = [
     *("NaN", "N/A", None, [], {}, "0.5", True, math.nan, math.inf, 10**400, [1, 2], "<b>x</b>"),
 ]
 
@@ -508,7 +509,7 @@ def test_no_part_of_a_file_can_do_harm_by_its_type(tmp_path: Path) -> None:
     Which of the other types a part becomes goes round, so that each kind of part meets them all.
     """
     run = MadeRun().aligned("fra_Latn", 0.5).task("xnli_fr", {"acc": 0.5}).content
-    odds = (None, -7, "x|:y", [[]], {"a": {}})
+    odds: tuple[Any, ...] = (None, -7, "x|:y", [[]], {"a": {}})
     harmless = 0
     for number, place in enumerate(places_in(run)):
         for odd in (odds[number % 5], odds[(number + 2) % 5]):

@@ -14,6 +14,8 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results.comparable import differences
 from neuronxa_task.sampling import sampled_rows
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_rows_by_default() -> None:
     assert list(sampled_rows(10, 4)) == [0, 1, 2, 3]

@@ -123,7 +123,7 @@ def test_the_stock_command_equals_the_reference_in_every_layer(
 @pytest.mark.xdist_group(SMOLLM2)
 def test_both_sites_of_the_gated_decoder_equal_the_reference() -> None:
     english, other = tatoeba("fra", 20)
-    sites = {"nas_site": "product", "nav_site": "gate"}
+    sites: dict[str, Any] = {"nas_site": "product", "nav_site": "gate"}
     double = model(SMOLLM2, torch.float64)
     expected = layers(double, tokenizer(SMOLLM2), english, other, of_llama, **sites)
     found = score(double, tokenizer(SMOLLM2), english, other, **sites)
