@@ -179,12 +179,12 @@ def choice_of(
 SHOWN_NOTES = 6
 
 
-def echo_notes(notes: Sequence[str], *, full: bool = True) -> None:
-    """Print notes, if any, below the tables; unless `full`, the first and how many more."""
+def echo_notes(notes: Sequence[str], *, full: bool = True, more: str = "--full") -> None:
+    """Print notes, if any, below the tables; unless `full`, the first and what shows more."""
     shown = notes if full or len(notes) <= SHOWN_NOTES else notes[: SHOWN_NOTES - 1]
     lines = [f"note: {note}" for note in shown]
     if len(shown) < len(notes):
-        lines.append(f"note: … {len(notes) - len(shown)} more: --full")
+        lines.append(f"note: … {len(notes) - len(shown)} more: {more}")
     if lines:
         typer.echo("\n" + "\n".join(lines))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,7 +28,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
 """A date in a file's name, as the harness writes it; some file systems have no colons."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResultFile:
     """One result file, its parts checked to be mappings.
 
@@ -64,12 +64,15 @@ class ResultFile:
         return metadata if isinstance(metadata, dict) else {}
 
 
-def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
+def read_files(
+    paths: Sequence[Path], keep: Callable[[ResultFile], ResultFile] = lambda file: file
+) -> tuple[list[ResultFile], list[str]]:
     """Read result files and those in folders, at any depth; each file once.
 
     Args:
         paths: files, which must be result files, and folders, of whose JSON files those that are
             none are left out and counted, by reason.
+        keep: what of each file to keep, where all of them would fill the memory.
 
     Returns:
         The files, oldest run first, and notes on what was left out.
@@ -86,7 +89,7 @@ def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
             if resolved in read:
                 continue
             try:
-                read[resolved] = read_file(file)
+                read[resolved] = keep(read_file(file))
             except ForeignFileError as error:
                 if given:
                     raise
