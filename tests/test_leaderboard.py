@@ -268,7 +268,7 @@ def test_an_added_model_makes_the_same_leaderboard_as_reading_everything(tmp_pat
     shutil.rmtree(tmp_path / "in")
     added = neuronxa("leaderboard", tmp_path / "new", "--add-to", tmp_path / "board")
     assert added.code == 0, added.errors
-    for name in ("leaderboard.csv", "leaderboard.json", "leaderboard.tex"):
+    for name in ("leaderboard.csv", "leaderboard.json"):
         made, expected = (tmp_path / folder / name for folder in ("board", "whole"))
         assert made.read_bytes() == expected.read_bytes()
     for name in ("leaderboard.parquet", "results.parquet"):
