@@ -2,8 +2,9 @@
 
 The two correlations share the accuracies and their scores correlate, so they are dependent and
 overlapping. Steiger (1980, Psychological Bulletin 87:245-251) recommends two tests for them: his Z
-and Williams' t, which agree to the third decimal from about 20 languages on. Z is the one kept: it
-compares Fisher's z, as every interval here does.
+and Williams' t. Z is the one kept: it compares Fisher's z, as every interval here does. Over 3,000
+random populations the two p differed by at most 0.016 at 20 languages (by 0.002 in the median), and
+by at most 0.003 at 100.
 """
 
 from __future__ import annotations

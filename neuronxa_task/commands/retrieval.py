@@ -25,7 +25,7 @@ def retrieval(
     """
     from neuronxa_task.analysis.retrieval import published_lines, retrieval_table, shown
     from neuronxa_task.results import read_results
-    from neuronxa_task.tables import text, write
+    from neuronxa_task.tables import screen, write
 
     read = read_results(results, patterns=pattern or ())
     found = retrieval_table(
@@ -37,9 +37,9 @@ def retrieval(
             allow_mixed=allow_mixed_signatures,
         ),
     )
-    typer.echo(text(shown(found.table)))
+    typer.echo(screen(shown(found.table), more="--output FOLDER"))
     notes = [*read.notes, *found.notes, *(published_lines() if paper else ())]
-    options.echo_notes(notes)
+    options.echo_notes(notes, full=paper, more="--output FOLDER")
     if output is not None:
         paths = write(
             *(output, "retrieval", found.table, shown(found.table)),

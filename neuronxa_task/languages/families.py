@@ -4,7 +4,8 @@ Languages of one family are no independent observations: they share words, scrip
 training data. The names are those of Glottolog's top-level families, where a language isolate is a
 family of its own, a creole belongs to the family of its lexifier, and constructed languages are one
 group. The codes beside the families are our reading of it: every language of FLORES-200 and of
-Tatoeba's bitext mining.
+Tatoeba's bitext mining. Where linguists disagree, as on the Ubangian languages (Sango), they stand
+in the larger family.
 """
 
 from __future__ import annotations
