@@ -106,7 +106,7 @@ def _escaped_mark(mark: str) -> str:
         return ESCAPES[mark]
     if mark.isascii():
         return mark if mark.isprintable() else " "
-    base, *accents = unicodedata.normalize("NFD", mark)
+    base, *accents = list(unicodedata.normalize("NFD", mark))
     if accents and base.isascii() and base.isalpha() and all(each in ACCENTS for each in accents):
         made = f"\\{base}{{}}" if base in "ij" and "\u0323" not in accents else base
         for accent in accents:

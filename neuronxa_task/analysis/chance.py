@@ -29,10 +29,11 @@ CHANCE: Mapping[str, float] = {
 """One over the number of choices of a question.
 
 A benchmark that is called as one of these and goes on behind an underscore (`global_mmlu_full`)
-has its level. A few questions of ARC have three or five choices. MMLU-Pro and its translation have
-ten choices in most questions and fewer in the others, so that guessing is a little above 1/10; where
-a model's answer cannot be read, they count it as wrong, and accuracy may lie below. Benchmarks whose
-questions differ more (`truthfulqa`, `bmlama53`), and those without choices, are left out on purpose.
+has its level. A few questions of ARC have three or five choices. MMLU-Pro and its translation
+have ten choices in most questions and fewer in the others, so that guessing is a little above
+1/10; an answer that cannot be read counts as wrong there, so that accuracy may lie below.
+Benchmarks whose questions differ more (`truthfulqa`, `bmlama53`), and those without choices, are
+left out on purpose.
 """
 
 ACCURACIES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_norm_bytes", "exact_match"})

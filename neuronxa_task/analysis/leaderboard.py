@@ -323,7 +323,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def best_cells(table: pd.DataFrame, shown: pd.DataFrame) -> set[tuple[int, int]]:
     """Row and column of each alignment benchmark's best numbers in `shown(table)`."""
-    columns = [name for name in shown if name not in ("model", "alignment", "n")]
+    columns = [str(name) for name in shown if name not in ("model", "alignment", "n")]
     cells = set()
     for _, rows in table.groupby("alignment"):
         part = best(shown.loc[rows.index].reset_index(drop=True), columns)

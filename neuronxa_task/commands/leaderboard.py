@@ -16,7 +16,7 @@ def _print_columns(asked: bool) -> None:
     if asked:
         from neuronxa_task.analysis.leaderboard import ACCURACY_COLUMNS, COLUMNS
 
-        columns = COLUMNS | ACCURACY_COLUMNS
+        columns = {**COLUMNS, **ACCURACY_COLUMNS}
         typer.echo("\n".join(f"{name}: {meaning}" for name, meaning in columns.items()))
         raise typer.Exit
 

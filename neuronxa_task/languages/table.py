@@ -56,17 +56,17 @@ def chosen(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         NeuronXAError: a name is none of the table's.
     """
     by_name: dict[str, list[int]] = {}
-    for place, (code, name) in enumerate(zip(table["code"], table["name"], strict=True)):
+    for row, (code, name) in enumerate(zip(table["code"], table["name"], strict=True)):
         for known in {code, code.partition("_")[0], name}:
-            by_name.setdefault(known.casefold(), []).append(place)
+            by_name.setdefault(known.casefold(), []).append(row)
     if unknown := [name for name in names if name.casefold() not in by_name]:
         raise NeuronXAError(
             f"{one_of(map(repr, unknown))} is no language of the list; expected a FLORES code or "
             "an English name, such as fra_Latn or French"
             + did_you_mean(unknown[0].casefold(), by_name)
         )
-    places = dict.fromkeys(place for name in names for place in by_name[name.casefold()])
-    made: pd.DataFrame = table.iloc[list(places)].reset_index(drop=True)
+    rows = dict.fromkeys(row for name in names for row in by_name[name.casefold()])
+    made: pd.DataFrame = table.iloc[list(rows)].reset_index(drop=True)
     return made
 
 

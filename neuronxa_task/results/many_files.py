@@ -179,7 +179,8 @@ def _categories(table: pd.DataFrame) -> pd.DataFrame:
         "n": "Int64",
         **dict.fromkeys(TEXTS, "category"),
     }
-    return table.astype(dict(kinds))
+    made: pd.DataFrame = table.astype(dict(kinds))
+    return made
 
 
 def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -193,7 +194,8 @@ def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         else pd.concat([table[name] for table in tables], ignore_index=True)
         for name in COLUMNS
     }
-    return pd.DataFrame(columns)
+    made: pd.DataFrame = pd.DataFrame(columns)
+    return made
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:
