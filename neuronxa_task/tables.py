@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.latex import is_numeric, latex
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def text(table: pd.DataFrame, indent: str = "") -> str:
 
     cells = [[str(name) for name in table.columns], *_cells(table)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    left = [not _numeric(column[1:]) for column in zip(*cells, strict=True)]
+    left = [not is_numeric(column[1:]) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         padded = [
@@ -75,12 +76,53 @@ def text(table: pd.DataFrame, indent: str = "") -> str:
     return "\n".join(lines)
 
 
+SCREEN_WIDTH = 100
+SCREEN_ROWS = 18
+LONGEST_NAME = 38
+
+
+def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: str = "") -> str:
+    """As much of a table as fits a screen: its first rows and columns, and what is left out.
+
+    Args:
+        table: for people, as text.
+        rows: at most.
+        more: what shows the rest, such as `--output FOLDER`.
+        indent: before each line.
+    """
+    part = table.iloc[:rows].map(_shortened)
+    columns = list(table.columns)
+    while len(columns) > 2 and _width(text(part[columns], indent)) > SCREEN_WIDTH:
+        columns.pop()
+    missing = [
+        f"{count} more {what}"
+        for what, count in (
+            ("rows", len(table) - len(part)),
+            ("columns", len(table.columns) - len(columns)),
+        )
+        if count
+    ]
+    lines = [text(part[columns], indent)]
+    if missing:
+        lines.append(f"{indent}… {' and '.join(missing)}: {more}")
+    return "\n".join(lines)
+
+
+def _shortened(cell: Any) -> str:
+    """A long name, its middle left out: names of models differ at both ends."""
+    name = str(cell)
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _width(lines: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, lines.split("\n")))
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     return [[str(cell) for cell in row] for row in table.itertuples(index=False)]
-
-
-def _numeric(column: Sequence[str]) -> bool:
-    return any(column) and all(not cell or cell[0] in "-<0123456789[–" for cell in column)
 
 
 def _no_formula(cell: Any) -> Any:
@@ -100,13 +142,6 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex(table: pd.DataFrame, caption: str) -> str:
-    """A LaTeX table (package booktabs); marks in the cells are escaped."""
-    sides = "".join("r" if _numeric(list(map(str, table[name]))) else "l" for name in table)
-    made: str = table.to_latex(index=False, escape=True, caption=caption, column_format=sides)
-    return made
-
-
 def write(
     folder: Path,
     name: str,
@@ -116,6 +151,7 @@ def write(
     caption: str,
     notes: Sequence[str] = (),
     formats: Sequence[str] = ("csv", "json", "md", "tex"),
+    bold: Collection[tuple[int, int]] = (),
 ) -> list[Path]:
     """Write a table in several formats.
 
@@ -125,9 +161,10 @@ def write(
         data: in full, for csv, json and parquet; in csv, text that a spreadsheet would take for a
             formula has a ' before it.
         shown: for people, as text, for md and tex.
-        caption: of the LaTeX table.
+        caption: of the LaTeX table; its label is `tab:` and the name.
         notes: for the reader, in md and tex.
         formats: some of `FORMATS`.
+        bold: row and column of the cells of `shown` that the LaTeX table sets in bold type.
 
     Returns:
         The files.
@@ -154,8 +191,8 @@ def write(
                 listed = "".join(f"- {note.translate(MARKDOWN)}\n" for note in notes)
                 path.write_text(markdown(shown) + "\n" + listed, encoding="utf-8")
             else:
-                remarks = "".join(f"% {note}\n" for note in notes)
-                path.write_text(remarks + latex(shown, caption), encoding="utf-8")
+                made = latex(shown, caption, name, notes=notes, bold=bold)
+                path.write_text(made, encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{folder} cannot be written: {error.strerror}") from error
     return paths

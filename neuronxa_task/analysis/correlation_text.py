@@ -13,6 +13,7 @@ from neuronxa_task.tables import (
     number,
     p_value,
     records,
+    screen,
     text,
     without_empty,
 )
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_METHOD = "pearson"
-SUMMARY_ROWS = 22
+SUMMARY_ROWS = 10
+SUMMARY_VERDICTS = 6
 SHORT_INTERVAL = "[{low}, {high}]"
 
 
@@ -135,15 +137,20 @@ def summary_text(found: Correlations) -> str:
     if method not in set(found.table["method"]):
         method = str(found.table["method"].iloc[0])
     rows = records(found.table[found.table["method"] == method])
-    lines = [line for row in _main_rows(rows) for line in sentences(row)]
+    verdicts = [line for row in _main_rows(rows) for line in sentences(row)]
+    lines = verdicts[:SUMMARY_VERDICTS]
     if not lines:
         lines = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]
     groups = _summary_rows(rows)
     title = f"{method.title()}'s r over languages, with 95% intervals"
-    left_out = len(groups) - SUMMARY_ROWS
-    more = [f"  … {left_out} rows more: --full"] if left_out > 0 else []
-    table = text(_by_score(groups[:SUMMARY_ROWS]), indent="  ")
-    return "\n".join([*lines, "", f"{title}:", table, *more])
+    table = screen(_by_score(groups), rows=SUMMARY_ROWS, more="--full", indent="  ")
+    return "\n".join([*lines, "", f"{title}:", table])
+
+
+def paper_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Pearson's correlations as a paper shows them: a row per model and benchmark, means first."""
+    rows = records(table[table["method"] == SUMMARY_METHOD])
+    return _by_score(_groups(rows)) if rows else table.iloc[:0]
 
 
 def _main_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -165,6 +172,17 @@ def _breadth(row: dict[str, Any]) -> tuple[int, int]:
 
 
 def _summary_rows(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Of `_groups`, single models by their mean over benchmarks alone, where there is a mean."""
+    groups = _groups(rows)
+    if groups and groups[0][0]["kind"] == MEAN:
+        most = max(_breadth(group[0])[1] for group in groups)
+        groups = [
+            group for group in groups if group[0]["kind"] == MEAN or _breadth(group[0])[1] == most
+        ]
+    return groups
+
+
+def _groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Rows of one model and benchmark, a member per score: means first, then single models."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
@@ -172,9 +190,6 @@ def _summary_rows(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
             key = (row["kind"] == PER_MODEL, row["alignment"], row["pivot"], row["model"])
             groups.setdefault((*key, row["benchmark"]), []).append(row)
     ordered = sorted(groups, key=lambda key: (key[0], -len(key[4].split(", "))))
-    if ordered and not ordered[0][0]:  # single models by their mean over benchmarks alone
-        most = max(len(key[4].split(", ")) for key in groups)
-        ordered = [key for key in ordered if not key[0] or len(key[4].split(", ")) == most]
     return [groups[key] for key in ordered]
 
 

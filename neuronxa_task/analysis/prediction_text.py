@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.predict import Predictions
-from neuronxa_task.tables import interval, number, records, text, without_empty
+from neuronxa_task.tables import interval, number, records, screen, text, without_empty
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMMARY_ROWS = 20
-SHOWN_ESTIMATES = 12
+SUMMARY_ROWS = 8
+SHOWN_ESTIMATES = 6
 ERRORS = {
     "rmse": "RMSE",
     "baseline_rmse": "of mean",
@@ -90,16 +90,14 @@ def summary_text(found: Predictions, score: str) -> str:
         _summary_row(str(text_name), str(benchmark), rows)
         for (text_name, benchmark), rows in defined.groupby(["alignment", "benchmark"], sort=False)
     ]
-    table: pd.DataFrame = pd.DataFrame(rows[:SUMMARY_ROWS])
+    table: pd.DataFrame = pd.DataFrame(rows)
     if table["alignment"].nunique() == 1:
         table = table.drop(columns="alignment")
-    more = [f"  … {len(rows) - SUMMARY_ROWS} rows more: --full"] if len(rows) > SUMMARY_ROWS else []
     lines = [
         *_verdict(defined, score),
         "",
         "Errors (RMSE) of a language predicted without it, and without its family:",
-        text(table, indent="  "),
-        *more,
+        screen(table, rows=SUMMARY_ROWS, more="--full", indent="  "),
         "",
         _estimates(found.estimates, score, at_most=SHOWN_ESTIMATES)
         if len(found.estimates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
@@ -86,6 +87,7 @@ def _version(file: ResultFile, task: str) -> Any:
     return version if isinstance(version, (int, float)) else None
 
 
+@lru_cache(maxsize=1)  # files are read one after another, and each has many tasks
 def _weights(file: ResultFile) -> str | None:
     """Identity of the model's weights, if a NeuronXA task of the same run recorded it."""
     signatures = (file.metadata(task).get("signature") for task in file.part("configs"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,7 +25,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
 """A date in a file's name, as the harness writes it, with or without colons."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResultFile:
     """One result file, with access to its parts as mappings.
 
@@ -61,12 +61,15 @@ class ResultFile:
         return metadata if isinstance(metadata, dict) else {}
 
 
-def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
+def read_files(
+    paths: Sequence[Path], keep: Callable[[ResultFile], ResultFile] = lambda file: file
+) -> tuple[list[ResultFile], list[str]]:
     """Read result files, and those in folders at any depth; each file once.
 
     Args:
         paths: result files and folders. Other JSON files in folders are left out and counted by
             reason.
+        keep: the part of each file to keep, if all of them would fill the memory.
 
     Returns:
         The files, oldest run first, and notes on what was left out.
@@ -84,7 +87,7 @@ def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
             if resolved in read:
                 continue
             try:
-                read[resolved] = read_file(file)
+                read[resolved] = keep(read_file(file))
             except ForeignFileError as error:
                 if given:
                     raise

@@ -107,6 +107,7 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
     import pandas as pd
 
     runs = collected.runs_by_language()
+    read = dict.fromkeys(file for run in runs for file in run.files)
     left_out = list(collected.notes())
     if not runs:
         raise NeuronXAError(
@@ -134,9 +135,7 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
             (run.model, run.benchmark, run.language): run.profile for run in runs if run.profile
         },
         pivots={name: codes.pop() for name, codes in pivots.items() if len(codes) == 1},
-        commands={
-            printable(str(file.path)): command_of(file) for run in runs for file in run.files
-        },
+        commands={printable(str(file.path)): command_of(file) for file in read},
         notes=(*notes, *left_out, *hints, *versions(table), *changed_models(files)),
         hints=tuple(hints),
     )
