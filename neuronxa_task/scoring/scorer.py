@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor
@@ -130,7 +130,7 @@ class _Scorer:
         facts = TaskFacts(
             data_hash=data_hash(task.pivot, task.target),
             token_hash=self._token_hash(task),
-            model=side.facts,
+            model=replace(self.model.facts, settings=side.settings),
             neuron_layers=side.layers,
             surface=surface(pivot_ids, target_ids, self.model.special_ids),
             intervals=measurement.alignment.intervals,
