@@ -34,7 +34,7 @@ def checked_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase:
     """
     for candidate in (tokenizer, getattr(tokenizer, "tokenizer", None)):
         if callable(candidate) and hasattr(candidate, "all_special_ids"):
-            return candidate  # type: ignore[no-any-return]
+            return candidate
     load = f"AutoTokenizer.from_pretrained({tokenizer!r})" if isinstance(tokenizer, str) else "one"
     raise NeuronXAError(
         f"tokenizer is {_kind(tokenizer)}; expected a tokenizer of transformers: load {load} first"

@@ -26,7 +26,7 @@ METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
 
 TASK_METADATA = frozenset(
     {"version", "language", "target", "config_source", "signature"}
-    | {"layers", "neuron_layers", "intervals", "surface", "stability"}
+    | {"layers", "neuron_layers", "intervals", "surface"}
 )
 """Metadata of a NeuronXA task beside its settings: what names it, and what its results add."""
 
@@ -83,6 +83,9 @@ class Settings(StateSettings):
         sample: which they are: the `first` ones of the split, or a random sample of this seed.
         split: split of the data set.
         dataset: hub name or local path that replaces the task's own data.
+        stability: record the scores of random subsets of the pairs, too.
+        pairs: score every pair of the run's languages, too.
+        max_batch_tokens: most tokens of a batch, padding included; `None` for no limit.
     """
 
     pivot: str = "eng_Latn"
@@ -90,6 +93,9 @@ class Settings(StateSettings):
     sample: int | Literal["first"] = FIRST
     split: str = "devtest"
     dataset: str | None = None
+    stability: bool = False
+    pairs: bool = False
+    max_batch_tokens: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,6 +119,14 @@ class Settings(StateSettings):
             )
         if self.dataset is not None and not isinstance(self.dataset, str):
             raise NeuronXAError(f"dataset is {self.dataset!r}; expected a hub name or a path")
+        for name in ("stability", "pairs"):
+            if not isinstance(getattr(self, name), bool):
+                raise NeuronXAError(f"{name} is {getattr(self, name)!r}; expected true or false")
+        limit = self.max_batch_tokens
+        if limit is not None and not (_is_whole(limit) and limit > 0):
+            raise NeuronXAError(
+                f"max_batch_tokens is {limit!r}; expected a whole number of 1 or more"
+            )
 
     @property
     def count(self) -> int | None:

@@ -20,9 +20,9 @@ from neuronxa_task.plugin import (
     metadata_of_file,
     register,
 )
-from neuronxa_task.sampling import ALL
+from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
-from neuronxa_task.scoring.language_pairs import PairResult
+from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
 from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
@@ -109,6 +109,8 @@ class NeuronXATask(Task):
             self.settings.split,
             (self.config.dataset_kwargs or {}).get("revision") if own else None,
         )
+        if "tatoeba" in self.corpus.name and self.settings.sample == FIRST:
+            _warn_of_first_sentences(self.settings.num_sentences)
         try:
             pivot, target = self.corpus.pairs(
                 self.settings.pivot, language, self.settings.count, self.settings.sample
@@ -171,12 +173,18 @@ class NeuronXATask(Task):
         return self.doc_to_text(doc)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
-        """The request `(pivot sentence, target sentence, settings)`."""
-        settings = {name: getattr(self.settings, name) for name in asdict(StateSettings())}
+        """The request: pivot sentence, target sentence, and how they are compared."""
+        options = RequestOptions(
+            states={name: getattr(self.settings, name) for name in asdict(StateSettings())},
+            target=self.config.metadata["target"],
+            pivot=self.settings.pivot,
+            pairs=self.settings.pairs,
+            max_batch_tokens=self.settings.max_batch_tokens,
+        )
         return Instance(
             request_type=REQUEST_TYPE,
             doc=doc,
-            arguments=(doc["pivot"], doc["target"], settings),
+            arguments=(doc["pivot"], doc["target"], asdict(options)),
             idx=0,
             metadata=kwargs["metadata"],
         )
@@ -233,6 +241,10 @@ class NeuronXATask(Task):
         facts = self._answered.task
         recorded["intervals"] = {score: list(ends) for score, ends in facts.intervals.items()}
         recorded["surface"] = facts.surface
+        if self.settings.stability:
+            recorded["stability"] = facts.stability
+        if self.settings.pairs:
+            recorded["pairs"] = facts.pairs
         recorded["neuron_layers"] = list(facts.neuron_layers)
         return retrieval.best
 
@@ -266,6 +278,17 @@ def _prompt_options(num_fewshot: int | None, options: Mapping[str, Any]) -> str:
 @cache
 def _warn_of_prompts(options: str) -> None:
     log.warning("NeuronXA tasks read each sentence alone, without a prompt; ignored: %s", options)
+
+
+@cache
+def _warn_of_first_sentences(num_sentences: int | str) -> None:
+    """Said once in a run: the first Arabic pairs, say, are nearly all about one name and money."""
+    if num_sentences != ALL:
+        log.warning(
+            "Tatoeba's first %s sentences are not representative; score a random sample with "
+            "--metadata '{\"sample\": 1}'",
+            num_sentences,
+        )
 
 
 register()

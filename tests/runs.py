@@ -87,7 +87,7 @@ def command(
         env=os.environ | ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     return CommandRun(done.returncode, done.stdout, done.stderr, written(output))

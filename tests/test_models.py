@@ -146,11 +146,12 @@ def test_an_adapter_as_the_harness_loads_it(tmp_path: Path) -> None:
     base, lora, prompt = tmp_path / "base", tmp_path / "lora", tmp_path / "prompt"
     tiny_llama().save_pretrained(base)
     byte_tokenizer().save_pretrained(base)
-    get_peft_model(tiny_llama(), LoraConfig(target_modules=["down_proj"])).save_pretrained(lora)
+    adapted = get_peft_model(tiny_llama(), LoraConfig(target_modules=["down_proj"]))
+    adapted.save_pretrained(str(lora))
     lines = layers_of(str(base), {"peft": str(lora), "batch_size": 4}).splitlines()
     assert "layers.0.mlp.down_proj" in lines[1]
     virtual = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
-    get_peft_model(tiny_llama(), virtual).save_pretrained(prompt)
+    get_peft_model(tiny_llama(), virtual).save_pretrained(str(prompt))
     with pytest.raises(NeuronXAError, match="adds virtual tokens") as refused:
         layers_of(str(base), {"peft": str(prompt)})
     with pytest.raises(NeuronXAError, match="adds virtual tokens") as as_scored:

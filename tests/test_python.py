@@ -15,7 +15,7 @@ from test_alignment import naive_halves
 
 import neuronxa_task
 from neuronxa_task import NeuronXAError, score
-from neuronxa_task.scoring import encoder, surface
+from neuronxa_task.scoring import encoder, states
 
 PIVOT = sentences(24, seed=2)
 LANGUAGES = {name: translated(PIVOT, noise) for name, noise in {"near": 0.1, "far": 0.7}.items()}
@@ -41,7 +41,7 @@ def test_several_languages_score_as_each_alone() -> None:
 
 def test_each_distinct_sentence_is_encoded_once() -> None:
     counted: list[int] = []
-    real = encoder.encode
+    real = states.encode
 
     def counting(body: Any, sites: Any, texts: Any, **options: Any) -> Any:
         counted.append(len(texts))
@@ -67,10 +67,6 @@ def test_it_carries_what_a_result_file_does() -> None:
 
     row, column = naive_halves(bags(PIVOT), bags(LANGUAGES["far"]))
     assert found.surface == pytest.approx(np.mean(np.array(row) & np.array(column)))
-    assert found.surface == surface.surface(
-        *([tokenizer(text)["input_ids"] for text in side] for side in (PIVOT, LANGUAGES["far"])),
-        tokenizer.all_special_ids,
-    )
     assert len(score(tiny_llama(), tokenizer, PIVOT[:9], PIVOT[:9]).intervals) == 0
 
 

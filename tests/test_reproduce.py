@@ -257,8 +257,7 @@ def test_ctrl_c_says_how_to_go_on(harness: Harness, tmp_path: Path) -> None:
     ended = neuronxa("reproduce", path)
     assert ended.code == 130
     assert ended.errors.strip().splitlines() == [
-        "neuronxa: interrupted; finished runs are kept, and "
-        f"neuronxa reproduce {path} goes on with the others"
+        "neuronxa: stopped; run the same command again: finished runs are kept"
     ]
     harness.interrupted = ""
     reproduce.reproduce(path)
@@ -344,7 +343,11 @@ def test_no_result_file_is_a_failure(harness: Harness, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "commands", "skipped"),
     [
-        ("neuronxa_phrasebook", ["leaderboard", "report"], ["correlate and predict, which need"]),
+        (
+            "neuronxa_phrasebook",
+            ["leaderboard", "retrieval", "report"],
+            ["correlate and predict, which need"],
+        ),
         (
             "phrasebook_translation",
             [],
@@ -438,15 +441,17 @@ def test_the_results_in_the_repository_follow_from_their_runs(tmp_path: Path) ->
 
 def test_the_real_models_tables_follow_from_their_runs(tmp_path: Path) -> None:
     """Tables only: the page and its pictures are drawn by the same code as the demo's."""
-    for study in ("real", "real_sites"):
-        files = sorted((RESULTS / study / RUNS).rglob("results_*.json"))
-        commands, _ = reproduce.conclusions(tmp_path / study, files)
+    studies = [runs.parent for runs in sorted(RESULTS.glob(f"real*/{RUNS}"))]
+    assert studies
+    for study in studies:
+        files = sorted((study / RUNS).rglob("results_*.json"))
+        commands, _ = reproduce.conclusions(tmp_path / study.name, files)
         for name, *arguments in commands:
             if name == "report":
                 continue
             assert neuronxa(name, *arguments).code == 0
             now, before = (
-                pd.read_csv(folder / study / f"{name}.csv") for folder in (tmp_path, RESULTS)
+                pd.read_csv(folder / f"{name}.csv") for folder in (tmp_path / study.name, study)
             )
             pd.testing.assert_frame_equal(now, before, rtol=1e-6)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +89,20 @@ class VectorStore:
     def bytes(self) -> int:
         """Size of all vectors."""
         per_sentence = sum(layer.features * layer.dtype.itemsize for layer in self.layers)
-        return per_sentence * self.sentences * len(self.languages)
+        return int(per_sentence * self.sentences * len(self.languages))
+
+    @property
+    def steps(self) -> int:
+        """What `score_all_pairs` reports as progress: language pairs times layers."""
+        blocks = list(_blocks(len(self.languages), self.block))
+        sizes: list[int] = [block.stop - block.start for block in blocks]
+        pairs = sum(a * b for i, a in enumerate(sizes) for b in sizes[i:])
+        return pairs * len(self.layers)
+
+    @property
+    def block(self) -> int:
+        """Languages whose sentences are compared with those of as many others at a time."""
+        return max(1, BLOCK_SENTENCES // self.sentences)
 
     def _empty(self, index: int) -> NDArray[Any]:
         layer = self.layers[index]
@@ -123,7 +136,7 @@ class VectorStore:
 
 
 def score_all_pairs(
-    store: VectorStore, progress: Any = lambda count: None
+    store: VectorStore, progress: Callable[[int], object] = lambda count: None
 ) -> Mapping[str, NDArray[np.float64]]:
     """Score every pair of languages, as `neuronxa_task.score` scores one.
 
@@ -138,7 +151,7 @@ def score_all_pairs(
     languages = len(store.languages)
     depth = dict.fromkeys(dict.fromkeys(layer.score for layer in store.layers), 0)
     totals = {score: np.zeros((languages, languages)) for score in depth}
-    blocks = list(_blocks(languages, max(1, BLOCK_SENTENCES // store.sentences)))
+    blocks = list(_blocks(languages, store.block))
     for index, layer in enumerate(store.layers):
         depth[layer.score] += 1
         for number, rows in enumerate(blocks):

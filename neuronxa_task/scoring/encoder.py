@@ -116,6 +116,8 @@ class SentenceEncoder:
         self,
         settings: StateSettings,
         sentences: list[tuple[int, ...]],
+        *,
+        max_batch_tokens: int | None = None,
         progress: Callable[[int], object] = lambda count: None,
     ) -> SentenceStates:
         """States of the sentences, of the neurons that this process counts.
@@ -123,6 +125,7 @@ class SentenceEncoder:
         Args:
             settings: which activations are read, and how they are pooled.
             sentences: token ids.
+            max_batch_tokens: most tokens of a batch, padding included.
             progress: called with the number of sentences done after every batch; with a negative
                 one where a batch did not fit in memory and they are done again.
 
@@ -148,6 +151,7 @@ class SentenceEncoder:
                     batch_size=self._batch_size,
                     settings=settings,
                     pad_id=self._model.pad_id,
+                    max_batch_tokens=max_batch_tokens,
                     progress=advance,
                 )
                 return side.owned.of(states)

@@ -21,7 +21,26 @@ class Request(Protocol):
     task_name: str
     doc_id: int
     args: tuple[str, str, dict[str, Any]]
-    """Pivot sentence, target sentence, settings of the states."""
+    """Pivot sentence, target sentence, what `RequestOptions` holds."""
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """How a task's requests are answered.
+
+    Attributes:
+        states: which states are compared, by setting.
+        target: the language that is compared with the pivot.
+        pivot: the pivot.
+        pairs: score the language with every other one, too.
+        max_batch_tokens: most tokens of a batch, padding included.
+    """
+
+    states: Mapping[str, Any]
+    target: str = ""
+    pivot: str = ""
+    pairs: bool = False
+    max_batch_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class TaskFacts:
         surface: fraction of the pairs that find each other by the tokens they share.
         intervals: low and high end of each score's 95 % interval, by score; none for few pairs.
         stability: scores of random subsets of the pairs, by score and subset size.
+        pairs: with `pairs: true`, by score, the score with every other language.
     """
 
     data_hash: str
@@ -45,6 +65,7 @@ class TaskFacts:
     surface: float
     intervals: Mapping[str, Interval]
     stability: Mapping[str, StabilityCurve]
+    pairs: Mapping[str, Mapping[str, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +153,7 @@ class TaskPairs:
         pivot: n pivot sentences.
         target: their n translations.
         own: the pairs this process works on, as indices.
+        options: how they are scored.
     """
 
     task: str
@@ -140,6 +162,7 @@ class TaskPairs:
     pivot: list[str]
     target: list[str]
     own: list[int]
+    options: RequestOptions
 
     @property
     def own_target(self) -> list[str]:
@@ -172,14 +195,16 @@ def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[
                 "when it is closer than every other pair (raise --limit or num_sentences)"
             )
         own = set(processes.own(sorted(received[task])))
+        options = RequestOptions(**documents[ids[0]][2])
         tasks.append(
             TaskPairs(
                 task,
-                StateSettings(**documents[ids[0]][2]),
+                StateSettings(**options.states),
                 ids,
                 [documents[i][0] for i in ids],
                 [documents[i][1] for i in ids],
                 [index for index, i in enumerate(ids) if i in own],
+                options,
             )
         )
     return tasks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 
 import torch
@@ -25,6 +26,7 @@ from neuronxa_task.scoring.language_pairs import (
     to_json,
 )
 from neuronxa_task.scoring.measure import measure
+from neuronxa_task.scoring.pair_groups import PairGroup, pair_groups
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.signature import software
 from neuronxa_task.scoring.state_cache import Sentence, StateCache
@@ -56,24 +58,50 @@ class _Scorer:
         """Results by task and document."""
         from tqdm import tqdm
 
+        groups = pair_groups(tasks, self.together, self.tokens.__getitem__)
         results = {
             task.task: finished for task in tasks if (finished := self._finished(task)) is not None
         }
+        for group in groups:  # all of a group's vectors are needed at once
+            if any(task.task not in results for task in group.tasks):
+                for task in group.tasks:
+                    results.pop(task.task, None)
         unfinished = [task for task in tasks if task.task not in results]
         cache = StateCache(map(self._sentences, unfinished))
         self.tokens.warn_of_truncation()
-        with tqdm(
-            total=cache.distinct,
-            desc=f"Running {REQUEST_TYPE} requests",
-            unit=" sentences",
-            disable=self.together.rank != 0,
-        ) as bar:
+        with (
+            ExitStack() as stores,
+            tqdm(
+                total=cache.distinct,
+                desc=f"Running {REQUEST_TYPE} requests",
+                unit=" sentences",
+                disable=self.together.rank != 0,
+            ) as bar,
+        ):
+            kept = {task.task: group for group in groups for task in group.tasks}
             for task in unfinished:
                 bar.set_postfix_str(task.task, refresh=False)
                 states, rows = self._states(task, cache, bar.update)
                 results[task.task] = self._score(task, states, rows)
-                self._finish(task, results[task.task])
+                if task.task not in kept:
+                    self._finish(task, results[task.task])
+                elif states is not None:
+                    kept[task.task].keep(task, states, *self._vectors(task, states, rows), stores)
+            for group in (group for group in groups if group.tasks[0] in unfinished):
+                self._score_pairs(group, results)
         return results
+
+    def _score_pairs(self, group: PairGroup, results: dict[str, TaskResults]) -> None:
+        """Add the scores of all pairs of a group's languages to its tasks' results."""
+        from tqdm import tqdm
+
+        with tqdm(total=group.steps, desc="Scoring all pairs", unit=" matrices") as bar:
+            for task, facts in group.results(results, bar.update):
+                results[task.task] = {
+                    document: replace(result, task=facts)
+                    for document, result in results[task.task].items()
+                }
+                self._finish(task, results[task.task])
 
     # ------------------------------------------------------------ sentences to states
 
@@ -94,7 +122,13 @@ class _Scorer:
                     cache.drop_unneeded(self.encoder.bytes_per_sentence(held))
                 if missing := cache.missing(sentences):
                     ids = [ids for _, ids in missing]
-                    cache.add(missing, self.encoder.encode(task.settings, ids, progress))
+                    states = self.encoder.encode(
+                        task.settings,
+                        ids,
+                        max_batch_tokens=task.options.max_batch_tokens,
+                        progress=progress,
+                    )
+                    cache.add(missing, states)
                 states, rows = cache.take(sentences)
         except NeuronXAError as error:
             failure = error
@@ -115,9 +149,7 @@ class _Scorer:
             pivot: Iterator[Tensor] = iter([torch.empty(n, 0)] * depth)
             target: Iterator[Tensor] = iter([torch.empty(0, 0)] * depth)
         else:
-            own_ids = [target_ids[pair] for pair in task.own]
-            pivot = _of_sentences(states, [rows[task.settings, ids] for ids in pivot_ids])
-            target = _of_sentences(states, [rows[task.settings, ids] for ids in own_ids])
+            pivot, target = self._vectors(task, states, rows)
         layers = rivals_by_layer(
             pivot,
             target,
@@ -140,6 +172,16 @@ class _Scorer:
         received = range(n) if self.model.processes.replicated else task.own
         documents = [task.documents[pair] for pair in received]
         return task_results(measurement.alignment.of_pairs(received), documents, facts)
+
+    def _vectors(
+        self, task: TaskPairs, states: SentenceStates, rows: dict[Sentence, int]
+    ) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
+        """The vectors of the pivot sentences and of this process's translations, by layer."""
+        pivot, target = (
+            _of_sentences(states, [rows[task.settings, ids] for ids in self._ids(texts)])
+            for texts in (task.pivot, task.own_target)
+        )
+        return pivot, target
 
     def _ids(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         return [self.tokens[text] for text in texts]

@@ -75,6 +75,7 @@ def encode(
     batch_size: int,
     settings: StateSettings,
     pad_id: int = 0,
+    max_batch_tokens: int | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SentenceStates:
     """Run each sentence once and pool its neurons and hidden states.
@@ -89,6 +90,8 @@ def encode(
         batch_size: sentences per forward pass.
         settings: which activations are read, and how they are pooled.
         pad_id: any id of the vocabulary; padding is masked.
+        max_batch_tokens: most tokens of a batch, padding included; a longer sentence is a batch of
+            its own.
         progress: called with the number of sentences done after every batch.
 
     Raises:
@@ -101,18 +104,20 @@ def encode(
             raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     pooler = Pooler(settings, len(sentences), neurons_by_layer(sites))
     with evaluation(body), reading(body, sites, pooler) as run:
-        for rows in batches(sentences, batch_size):
+        for rows in batches(sentences, batch_size, max_batch_tokens):
             batch, mask = pad([sentences[row] for row in rows], pad_id)
             pooler.start_batch(rows, mask)
             last = run(batch.to(body.device), mask.to(body.device))
             pooler.hidden(len(body.layers), last)
             progress(len(rows))
     states = SentenceStates(pooler.nas, pooler.nav, pooler.emb)
-    _require_finite(states)
+    _require_finite(states, list(neurons_by_layer(sites)))
     return states
 
 
-def batches(sentences: Sequence[Sequence[int]], batch_size: int) -> list[list[int]]:
+def batches(
+    sentences: Sequence[Sequence[int]], batch_size: int, max_tokens: int | None = None
+) -> list[list[int]]:
     """Indices of the sentences, longest first, in batches of like length.
 
     A batch ends, too, where a sentence is shorter than three quarters of its longest: on a full
@@ -120,12 +125,16 @@ def batches(sentences: Sequence[Sequence[int]], batch_size: int) -> list[list[in
 
     >>> batches([[1] * 4, [1] * 9, [1] * 8, [1] * 3, [1] * 7], batch_size=2)
     [[1, 2], [4], [0, 3]]
+    >>> batches([[1] * 4, [1] * 4, [1] * 4], batch_size=8, max_tokens=10)
+    [[0, 1], [2]]
     """
     found: list[list[int]] = []
     longest = 0
     for row in sorted(range(len(sentences)), key=lambda index: -len(sentences[index])):
         length = len(sentences[row])
-        if not found or len(found[-1]) == batch_size or length < SHORTEST_IN_BATCH * longest:
+        size = len(found[-1]) if found else batch_size
+        too_long = max_tokens is not None and (size + 1) * longest > max_tokens
+        if size == batch_size or too_long or length < SHORTEST_IN_BATCH * longest:
             found.append([])
             longest = length
         found[-1].append(row)
@@ -143,16 +152,24 @@ def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor
     return ids, mask
 
 
-def _require_finite(states: SentenceStates) -> None:
-    for name, layers in (("neuron activation", states.nav), ("hidden state", states.emb)):
-        for index, layer in enumerate(layers):
-            finite = torch.isfinite(layer).all(dim=1)
-            if not finite.all():
-                raise UnreadableSentenceError(
-                    f"{name} of layer {index} is NaN or infinite for {{sentence}}, so no score can "
-                    "be computed; try another dtype (bfloat16 or float32 instead of float16)",
-                    int((~finite).nonzero()[0]),
-                )
+def _require_finite(states: SentenceStates, neuron_layers: Sequence[int]) -> None:
+    """Messages count layers from 1, as people do."""
+    named = [
+        (f"neuron activation of layer {layer + 1}", values)
+        for layer, values in zip(neuron_layers, states.nav, strict=True)
+    ]
+    named += [
+        (f"hidden state after layer {index}" if index else "hidden state before layer 1", values)
+        for index, values in enumerate(states.emb)
+    ]
+    for name, values in named:
+        finite = torch.isfinite(values).all(dim=1)
+        if not finite.all():
+            raise UnreadableSentenceError(
+                f"{name} is NaN or infinite for {{sentence}}, so no score can be computed; try "
+                "another dtype (bfloat16 or float32 instead of float16)",
+                int((~finite).nonzero()[0]),
+            )
 
 
 class UnreadableSentenceError(NeuronXAError):

@@ -1,4 +1,4 @@
-"""Retrieval of these two architectures by plain hooks on their named modules, in float64.
+"""Retrieval of these two architectures by plain hooks on their named modules, pooled in float64.
 
 Shares no code with the package: a sentence at a time, without padding, through the whole model; the
 neurons are read where the model's own source has them.
