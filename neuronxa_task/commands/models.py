@@ -12,7 +12,9 @@ from neuronxa_task.errors import NeuronXAError
 def models(
     model: Annotated[
         Optional[str],  # noqa: UP045 -- typer reads it at run time, on Python 3.10 too
-        typer.Argument(help="A hub name or folder, whose layers are shown; without, all families."),
+        typer.Argument(
+            help="Hub name or folder of a model whose layers to show; default: list all families."
+        ),
     ] = None,
     kind: Annotated[
         Optional[str],  # noqa: UP045
@@ -33,7 +35,7 @@ def models(
         str, typer.Option(help="Half of an encoder-decoder model: encoder or decoder.")
     ] = "encoder",
 ) -> None:
-    """Show which model families can be scored, or one's neurons.
+    """List the model families that can be scored, or a model's neurons.
 
     Example: neuronxa models --kind causal
     """

@@ -22,13 +22,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Family:
-    """What became of one `model_type` of transformers.
+    """The result of trying one `model_type` of transformers.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: a key of `KINDS`.
         name: its `model_type`.
-        neurons: `dense`, `experts`, `dense and experts`; empty if it is not read.
-        reason: why it is not read.
+        neurons: `dense`, `experts` or `dense and experts`; empty if it cannot be read.
+        reason: why it cannot be read.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Family:
 
 
 def families() -> list[Family]:
-    """All that were tried, read and refused."""
+    """All families that were tried, whether they can be read or not."""
     text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
     rows = csv.DictReader(
         (line for line in text.splitlines() if not line.startswith("#")), delimiter="\t"
@@ -47,16 +47,19 @@ def families() -> list[Family]:
 
 
 def tried_with() -> str:
-    """The versions the table was made with."""
+    """The versions that the table of families was made with, as text."""
     text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
     return text.partition("\n")[0].removeprefix("# ")
 
 
 def overview(kind: str | None = None) -> str:
-    """Counts by kind, the families that are read, and those that are refused with the reason.
+    """List the families by kind, with counts and the reasons of those that are refused.
+
+    Args:
+        kind: list only this kind, a key of `KINDS`.
 
     Raises:
-        NeuronXAError: `kind` is none of those tried.
+        NeuronXAError: `kind` is unknown.
     """
     if kind is not None and kind not in KINDS:
         raise NeuronXAError(f"kind is {kind!r}; expected one of: {one_of(KINDS)}")
