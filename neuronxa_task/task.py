@@ -162,6 +162,8 @@ class NeuronXATask(Task):
                 "processes by the harness; launch at most as many processes as there are pairs, or "
                 "raise --limit"
             )
+        if rank == 0 and (prompts := _prompt_options(self.config.num_fewshot, options)):
+            _warn_of_prompts(prompts)
         # The harness's request cache does not know the metadata: it would mix up two pivots.
         options["cache_requests"] = False
         super().build_all_requests(rank=rank, world_size=world_size, **options)
@@ -261,6 +263,21 @@ class NeuronXATask(Task):
             self.settings.sample,
         )
         return signature(self.settings, data, answer.task.model)
+
+
+def _prompt_options(num_fewshot: int | None, options: Mapping[str, Any]) -> str:
+    """The options of the run that would build a prompt, as the command has them."""
+    given = {
+        f"--num_fewshot {num_fewshot}": num_fewshot,
+        "--apply_chat_template": options.get("apply_chat_template"),
+        "--system_instruction": options.get("system_instruction"),
+    }
+    return ", ".join(option for option, value in given.items() if value)
+
+
+@cache
+def _warn_of_prompts(options: str) -> None:
+    log.warning("NeuronXA tasks read each sentence alone, without a prompt; ignored: %s", options)
 
 
 @cache

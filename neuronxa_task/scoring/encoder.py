@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -17,13 +17,12 @@ from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import Side, StateSettings
 
 
-@dataclass(frozen=True)
-class ScoredModel:
-    """A model that is to be scored, and how it is run.
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model, its tokenizer, and how sentences are run through it.
 
     Attributes:
         model: any Hugging Face model.
-        facts: what of it and of the run can change a score.
         tokens: its tokenizer's ids of a text.
         decode: token ids to text, for messages.
         pad_id: any id of the vocabulary.
@@ -32,11 +31,9 @@ class ScoredModel:
         shrinks_batches: halve the batch size where a batch does not fit in memory.
         mixed_precision: autocast to this type.
         processes: those that hold the model each and share the sentences.
-        finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
     """
 
     model: nn.Module
-    facts: ModelFacts
     tokens: TokenCache
     decode: Callable[[tuple[int, ...]], str]
     pad_id: int
@@ -45,6 +42,18 @@ class ScoredModel:
     shrinks_batches: bool = False
     mixed_precision: torch.dtype | None = None
     processes: DataParallel = field(default_factory=DataParallel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel(LoadedModel):
+    """The harness's model, whose results are written to files.
+
+    Attributes:
+        facts: what of it and of the run can change a score.
+        finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
+    """
+
+    facts: ModelFacts
     finished: MutableMapping[str, str] | None = None
 
 
@@ -56,14 +65,15 @@ class ModelSide:
         body: what is run.
         sites: where its neurons are.
         layers: those that have neurons.
-        facts: what of it can change a score.
+        settings: names of the settings that matter to this kind of model only: `side` of an
+            encoder-decoder, `expert_values` of a mixture of experts.
         owned: the neurons that this process counts.
     """
 
     body: Body
     sites: tuple[DenseNeurons | Experts, ...]
     layers: tuple[int, ...]
-    facts: ModelFacts
+    settings: tuple[str, ...]
     owned: OwnedColumns
 
 
@@ -74,7 +84,7 @@ class SentenceEncoder:
         model: what encodes.
     """
 
-    def __init__(self, model: ScoredModel) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self._batch_size = model.batch_size
         self._sides: dict[Side, ModelSide] = {}
@@ -98,9 +108,8 @@ class SentenceEncoder:
             sites = find_sites(body)
             settings = ["side"] if body.is_half else []
             settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
-            facts = replace(self._model.facts, settings=tuple(settings))
             layers, owned = tuple(neurons_by_layer(sites)), owned_columns(self.split, body, sites)
-            self._sides[side] = ModelSide(body, sites, layers, facts, owned)
+            self._sides[side] = ModelSide(body, sites, layers, tuple(settings), owned)
         return self._sides[side]
 
     def encode(

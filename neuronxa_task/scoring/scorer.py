@@ -162,7 +162,7 @@ class _Scorer:
         facts = TaskFacts(
             data_hash=data_hash(task.pivot, task.target),
             token_hash=self._token_hash(task),
-            model=side.facts,
+            model=replace(self.model.facts, settings=side.settings),
             neuron_layers=side.layers,
             surface=surface(pivot_ids, target_ids, self.model.special_ids),
             intervals=measurement.alignment.intervals,
