@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import byte_tokenizer, sentences, tiny_llama, translated
-from test_alignment import naive_halves
+from test_alignment import naive_directions
 
 import neuronxa_task
 from neuronxa_task import NeuronXAError, score
@@ -65,7 +65,7 @@ def test_it_carries_what_a_result_file_does() -> None:
         ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         return torch.tensor([[line.count(token) for token in range(258)] for line in ids]).float()
 
-    row, column = naive_halves(bags(PIVOT), bags(LANGUAGES["far"]))
+    row, column = naive_directions(bags(PIVOT), bags(LANGUAGES["far"]))
     assert found.surface == pytest.approx(np.mean(np.array(row) & np.array(column)))
     assert len(score(tiny_llama(), tokenizer, PIVOT[:9], PIVOT[:9]).intervals) == 0
 
