@@ -19,7 +19,7 @@ def models(
         typer.Option(help="Only families of one kind: causal, encoder, decoder or vision."),
     ] = None,
 ) -> None:
-    """List the model families that can be scored, or a model's neurons.
+    """List model families that can be scored, or a model's neurons.
 
     Example: neuronxa models --kind causal
     """

@@ -6,9 +6,11 @@ import typer
 
 
 def task_path() -> None:
-    """Print the folder of the task files, if the harness does not find them by itself.
+    """Print the folder of the packaged task files.
 
-    Example: lm_eval run --include_path "$(neuronxa task-path)" --tasks neuronxa_flores_core
+    For harnesses that do not find them by themselves: lm_eval run --include_path FOLDER.
+
+    Example: neuronxa task-path
     """
     from neuronxa_task.task_configs import folder
 
