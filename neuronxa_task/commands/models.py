@@ -35,7 +35,7 @@ def models(
         str, typer.Option(help="Half of an encoder-decoder model: encoder or decoder.")
     ] = "encoder",
 ) -> None:
-    """List the model families that can be scored, or a model's neurons.
+    """List model families that can be scored, or a model's neurons.
 
     Example: neuronxa models --kind causal
     """

@@ -18,7 +18,7 @@ def retrieval(
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
-    """Show how often a sentence's translation is its nearest neighbour.
+    """Measure how often a translation is the nearest sentence.
 
     Compares neuron states, neuron values and hidden states per model, for languages with much data
     (head, classes 3 to 5 of Joshi et al. 2020) and with little (tail, classes 0 to 2). Both
