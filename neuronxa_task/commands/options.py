@@ -176,7 +176,7 @@ def choice_of(
     return made
 
 
-SHOWN_NOTES = 3
+SHOWN_NOTES = 6
 
 
 def echo_notes(notes: Sequence[str], *, full: bool = True, more: str = "--full") -> None:
