@@ -2,7 +2,8 @@
 
 They need the packages booktabs, array and longtable and are made for 8 pt type (footnotesize of a
 10 pt document). A table that is too wide breaks the lines of its longest texts; what is still too
-wide goes on in a further table, behind the same leading columns, which tell the rows apart.
+wide leaves what is the same in all rows to the caption, and goes on in a further table, behind the
+same leading columns, which tell the rows apart.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ ACCENTS = {
     "\u0328": "k",
 }
 """Combining marks and LaTeX's commands for them; those of T1 alone (ogonek) are left to the map."""
+MINUS = re.compile(r"(?<![\w./-])-(?=\d)")
 NARROW = frozenset("ijltfrsI.,:;'![]()|` -")
 WIDE = frozenset("mwMW%&@…−±×=+<>~≥≤→")
 
@@ -98,7 +100,8 @@ def escaped(text: str) -> str:
     >>> escaped("50 % of a_b"), escaped("Bokmål −1"), escaped("中")
     ('50 \\% of a\\_b', 'Bokm\\r{a}l $-$1', 'U+4E2D')
     """
-    return "".join(map(_escaped_mark, unicodedata.normalize("NFC", text)))
+    text = MINUS.sub("−", unicodedata.normalize("NFC", text))
+    return "".join(map(_escaped_mark, text))
 
 
 def _escaped_mark(mark: str) -> str:
@@ -154,13 +157,15 @@ def latex(
     rows = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
     columns = [
         _Column(
-            number,
             head,
             [row[number] for row in rows],
             {row for row, column in bold if column == number},
         )
         for number, head in enumerate(heads)
     ]
+    same = [column for column in columns[1:] if _total(columns) > TEXT_WIDTH and column.is_same]
+    columns = [column for column in columns if column not in same]
+    caption += "".join(f"; {column.head}: {column.cells[0]}" for column in same)
     parts = _parts(columns)
     comments = "\n".join([PACKAGES, *(f"% {_one_line(note)}" for note in notes)])
     made = []
@@ -178,13 +183,19 @@ def _one_line(text: str) -> str:
 class _Column:
     """A column: its cells as LaTeX, how wide they are, and whether their lines are broken."""
 
-    def __init__(self, number: int, head: str, cells: Sequence[str], bold: Collection[int]) -> None:
-        self.number, self.head, self.cells, self.bold = number, head, cells, bold
+    def __init__(self, head: str, cells: Sequence[str], bold: Collection[int]) -> None:
+        self.head, self.cells, self.bold = head, cells, bold
         self.is_number = is_numeric(cells)
         self.is_wrapped = False
         self.natural = max(
             [width(head)] + [width(cell, is_bold=row in bold) for row, cell in enumerate(cells)]
         )
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is one text in all of several rows, which the caption can say."""
+        one = set(self.cells)
+        return not self.is_number and len(self.cells) > 1 and len(one) == 1 and one != {""}
 
     @property
     def width(self) -> float:

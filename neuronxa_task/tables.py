@@ -78,7 +78,7 @@ def text(table: pd.DataFrame, indent: str = "") -> str:
 
 SCREEN_WIDTH = 100
 SCREEN_ROWS = 18
-LONGEST_NAME = 38
+NAME_LENGTHS = (38, 30, 22)
 
 
 def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: str = "") -> str:
@@ -90,15 +90,18 @@ def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: s
         more: what shows the rest, such as `--output FOLDER`.
         indent: before each line.
     """
-    part = table.iloc[:rows].map(_shortened)
     columns = list(table.columns)
+    for longest in NAME_LENGTHS:
+        part = table.iloc[:rows].map(lambda cell, longest=longest: _shortened(str(cell), longest))
+        if _width(text(part, indent)) <= SCREEN_WIDTH:
+            break
     while len(columns) > 2 and _width(text(part[columns], indent)) > SCREEN_WIDTH:
         columns.pop()
     missing = [
-        f"{count} more {what}"
+        f"{count} more {what}{'s' if count > 1 else ''}"
         for what, count in (
-            ("rows", len(table) - len(part)),
-            ("columns", len(table.columns) - len(columns)),
+            ("row", len(table) - len(part)),
+            ("column", len(table.columns) - len(columns)),
         )
         if count
     ]
@@ -108,11 +111,10 @@ def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: s
     return "\n".join(lines)
 
 
-def _shortened(cell: Any) -> str:
+def _shortened(name: str, longest: int) -> str:
     """A long name, its middle left out: names of models differ at both ends."""
-    name = str(cell)
-    half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _width(lines: str) -> int:

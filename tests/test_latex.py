@@ -22,8 +22,9 @@ def written(folder: Path, table: pd.DataFrame, name: str = "scores") -> Path:
     [
         ("a_b & 50 % #1 {x} $y$", r"a\_b \& 50 \% \#1 \{x\} \$y\$"),
         ("−0.5 – 1 ± 2", r"$-$0.5 -- 1 $\pm$ 2"),
+        ("-0.5 [-1.0, 2] 2025-06-01 model-7B", r"$-$0.5 [$-$1.0, 2] 2025-06-01 model-7B"),
         ("Bokmål Volapük", r"Bokm\r{a}l Volap\"{u}k"),
-        ("Gĩkũyũ", r"G\~{\i{}}k\~{u}y\~{u}".replace(r"\i{}", r"\i{}")),
+        ("Gĩkũyũ", r"G\~{\i{}}k\~{u}y\~{u}"),
         ("中文 \x1b", "U+4E2DU+6587  "),
         ("\\input{x}", r"\textbackslash{}input\{x\}"),
     ],

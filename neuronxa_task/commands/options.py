@@ -173,7 +173,7 @@ def choice_of(
     return made
 
 
-SHOWN_NOTES = 3
+SHOWN_NOTES = 6
 """Notes printed without --full."""
 
 
