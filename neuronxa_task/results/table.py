@@ -124,8 +124,10 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
     )
     pivots: dict[str, set[str]] = {}
     files: dict[str, list[tuple[str, ResultFile]]] = {}
+    every_file: dict[int, ResultFile] = {}
     for run in runs:
         files.setdefault(run.model, []).extend((run.benchmark, file) for file in run.files)
+        every_file |= {id(file): file for file in run.files}
         if run.pivot:
             pivots.setdefault(run.benchmark, set()).add(run.pivot)
     return Results(
@@ -134,9 +136,7 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
             (run.model, run.benchmark, run.language): run.profile for run in runs if run.profile
         },
         pivots={name: codes.pop() for name, codes in pivots.items() if len(codes) == 1},
-        commands={
-            printable(str(file.path)): command_of(file) for run in runs for file in run.files
-        },
+        commands={printable(str(file.path)): command_of(file) for file in every_file.values()},
         notes=(*notes, *left_out, *hints, *versions(table), *changed_models(files)),
         hints=tuple(hints),
     )
