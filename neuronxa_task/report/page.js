@@ -148,11 +148,14 @@ const headingText = ([text, beside]) => (beside ? `${text} (${beside})` : text);
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const formula = (text) => (/^[=+@]/.test(text) ? `'${text}` : text);
 
+/** What stands beside the numbers of a column; nothing for nothing. */
+const kindOf = (beside) => beside && (beside.startsWith("±") ? "±" : beside.startsWith("[") ? "95 % interval" : "note");
+
 function asCsv(table) {
   const [head, rows] = shownRows(table);
-  const doubled = head.map((_, column) => rows.some((row) => row[column][1]));
+  const doubled = head.map((_, column) => kindOf(rows.find((row) => row[column][1])?.[column][1]));
   const line = (cells) => cells.map((text) => quoted(formula(text.replace(/^−/, "-")))).join(",");
-  const names = head.flatMap((cell, column) => (doubled[column] ? [headingText(cell), `${headingText(cell)} ±`] : [headingText(cell)]));
+  const names = head.flatMap((cell, column) => (doubled[column] ? [headingText(cell), `${headingText(cell)} ${doubled[column]}`] : [headingText(cell)]));
   return [
     line(names),
     ...rows.map((row) => line(row.flatMap(([text, beside], column) => {
