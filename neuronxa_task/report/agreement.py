@@ -158,8 +158,8 @@ def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
         count = int(row["families"])
         crosses = row["families_low"] <= 0 <= row["families_high"]
         yield (
-            f"Languages of one family are alike: drawing the {count} families instead of languages "
-            f"gives another interval{ends}" + (", which includes 0." if crosses else ".")
+            f"With the {count} language families resampled instead of single languages, the 95 % "
+            f"interval is {ends.strip(' ()')}" + (", which includes 0." if crosses else ".")
         )
     low, high = _given(row["leave_one_out_low"]), _given(row["leave_one_out_high"])
     if low is not None and high is not None and high - low > ONE_MATTERS:
@@ -172,8 +172,8 @@ def _ends(row: Mapping[str, Any], low: str, high: str) -> str:
     return f" ({ends[0]} to {ends[1]})" if all(ends) else ""
 
 
-def in_words(content: Content, groups: Sequence[Group]) -> list[str]:
-    """The main finding: the first score's correlation on the first text, then by benchmark."""
+def in_words(content: Content, groups: Sequence[Group]) -> tuple[list[str], list[str]]:
+    """The main finding, the first score's correlation on the first text; and what qualifies it."""
     first = [group for group in groups if group.text == content.texts[0]]
     known = [
         (group, each)
@@ -181,10 +181,10 @@ def in_words(content: Content, groups: Sequence[Group]) -> list[str]:
         if (each := group.main.estimates[0]) is not None and each.r is not None
     ]
     if not known:
-        return []
+        return [], []
     _, estimate = known[-1]  # the mean over benchmarks is the last, where there is one
-    told = [*estimate.sentences, *qualifications(estimate.row)]
+    further = list(qualifications(estimate.row))
     if len(known) > 1:
         single = ", ".join(f"{group.name} {each.text}" for group, each in known[:-1])
-        told.append(f"By benchmark: r = {single}.")
-    return told
+        further.append(f"By benchmark: r = {single}.")
+    return list(estimate.sentences), further

@@ -238,16 +238,19 @@ const MISSING = "--";
 function tipAt(event) {
   const image = event.target.closest("image[data-layers]");
   if (image) return cellAt(image, event);
-  const mark = event.target.closest("[data-tip]");
-  return mark && markTold(mark);
+  const group = event.target.closest("[data-tips]");
+  return group && markTold(event.target, group);
 }
 
-/** A name, then, after bars, a value for each name in the `data-of` of the group. */
-function markTold(mark) {
-  const of = mark.closest("[data-of]")?.dataset.of.split("|") ?? [];
-  const told = mark.dataset.tip.split("|");
-  const values = told.splice(told.length - of.length);
-  return [told.join("|"), ...of.map((name, place) => `${name} ${values[place]}`)].join("\n");
+const names = document.querySelector("[data-names]").dataset.names.split("\t");
+
+/** `data-tips` has for each mark the number of its name, then a value for each name in `data-of`. */
+function markTold(mark, group) {
+  const tip = group.dataset.tips.split(";")[all("use, path", group).indexOf(mark)];
+  if (!tip) return undefined;
+  const [name, ...values] = tip.split("|");
+  const of = group.dataset.of?.split("|") ?? [];
+  return [names[name], ...of.map((each, place) => `${each} ${values[place].replace(/^\./, "0.")}`)].join("\n");
 }
 
 /** Values are two digits to the base of 36 each, in thousandths; rows are parted by spaces. */

@@ -118,9 +118,11 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
 def _agreement(
     content: Content, correlations: Correlations | None, groups: Sequence[Group]
 ) -> dict[str, Any]:
+    findings, further = in_words(content, groups)
     return {
         "groups": groups,
-        "findings": in_words(content, groups),
+        "findings": findings,
+        "further": further,
         "no_pairs": content.unpaired or "No correlation is defined; the table says why.",
         "scores": content.scores,
         "many_texts": len(content.texts) > 1,

@@ -23,10 +23,11 @@ MIN_LANGUAGES = 3
 
 @dataclass(frozen=True)
 class Difference:
-    """Text of a mean difference, and of its test."""
+    """Text of a mean difference, in how many languages the first is higher, and p."""
 
     text: str = MISSING
-    test: str = ""
+    higher: str = ""
+    p: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,5 +80,6 @@ def _shown(test: PairedDifference | None, p: float | None) -> Difference:
     text = p_value(p)
     return Difference(
         f"{sign}{written(test.mean)}",
-        f"higher in {test.higher} of {test.n}, p {text if text.startswith('<') else f'= {text}'}",
+        f"{test.higher} of {test.n}",
+        f"p {text}" if text.startswith("<") else f"p = {text}",
     )

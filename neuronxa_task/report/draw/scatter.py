@@ -8,7 +8,6 @@ from neuronxa_task.report.chart import Mark, Scatter
 from neuronxa_task.report.draw.canvas import (
     BESIDE_AXIS,
     EDGE,
-    FAINT,
     LONGEST_TITLE,
     NAMED_MARKS,
     PANEL_HEIGHT,
@@ -53,7 +52,7 @@ def draw_scatter(chart: Scatter) -> Drawn:
     draw_chance(frame, chart.x, upright=True)
     draw_chance(frame, chart.y, upright=False)
     line = _through(chart, frame)
-    bars = [*_error_bars(chart.marks, frame), *_typical(chart.typical, frame)]
+    bars = [*_error_bars(chart.marks, frame), *_typical(chart, frame)]
     tips = {}
     for group, hollow in looks:
         marks = [mark for mark in chart.marks if (mark.group, mark.hollow) == (group, hollow)]
@@ -117,37 +116,38 @@ def _error_bars(marks: Sequence[Mark], frame: Frame) -> Iterator[tuple[float, fl
             bars.append(((mark.x, low), (mark.x, high)))
     if bars:
         points = [point for first, last in bars for point in (first, last, (nan, nan))]
-        colour = (*rgb(FAINT), 0.8)
+        colour = (*rgb(QUIET), 0.5)
         frame.axes.plot(
-            *zip(*points, strict=True), color=colour, linewidth=0.6, clip_on=False, zorder=1
+            *zip(*points, strict=True), color=colour, linewidth=0.7, clip_on=False, zorder=1
         )
     for first, last in bars:
         (left, bottom), (right, top) = frame.at(*first), frame.at(*last)
         yield left - 0.5, bottom - 0.5, right + 0.5, top + 0.5
 
 
-def _typical(
-    halves: tuple[float, float] | None, frame: Frame
-) -> Iterator[tuple[float, float, float, float]]:
-    """A cross in the lower right corner, under its name, and the box around both."""
-    if halves is None:
+def _typical(chart: Scatter, frame: Frame) -> Iterator[tuple[float, float, float, float]]:
+    """A cross after its name, low at the right and clear of chance, and the box around both."""
+    if chart.typical is None:
         return
     (x_low, x_high), (y_low, y_high) = frame.axes.get_xlim(), frame.axes.get_ylim()
     name = "typical 95 % interval"
     width, height = text_width(name, TINY), TINY + 1
-    across = min(2 * halves[0] * frame.width / (x_high - x_low), frame.width / 2)
-    up = min(2 * halves[1] * frame.height / (y_high - y_low), frame.height / 2)
-    _, _, right, _ = frame.edges
-    room = max(width, across)
-    x, y = right - room / 2, frame.low + 4 + up / 2
+    across = min(2 * chart.typical[0] * frame.width / (x_high - x_low), frame.width / 3)
+    up = min(2 * chart.typical[1] * frame.height / (y_high - y_low), frame.height / 3)
+    right, room = frame.left + frame.width, max(up, height)
+    low = frame.low + 3
+    if chart.y.chance is not None:
+        _, line = frame.at(x_low, chart.y.chance)
+        low = line + 3 if low - 3 <= line <= low + room + 3 else low
+    x, y = right - across / 2, low + room / 2
     cross = (
         [x - across / 2, x + across / 2, float("nan"), x, x],
         [y, y, float("nan"), y - up / 2, y + up / 2],
     )
     points = [frame.value(*point) for point in zip(*cross, strict=True)]
     frame.axes.plot(*zip(*points, strict=True), color=QUIET, linewidth=0.8, zorder=2)
-    frame.write(x, y + up / 2 + height / 2, name, ha="center", fontsize=TINY, color=QUIET)
-    yield x - room / 2, frame.low, right, y + up / 2 + height
+    frame.write(right - across - 4, y, name, ha="right", fontsize=TINY, color=QUIET)
+    yield right - across - 4 - width, low, right, low + room
 
 
 def _name_marks(
