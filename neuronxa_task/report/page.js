@@ -239,18 +239,36 @@ function tipAt(event) {
   const image = event.target.closest("image[data-layers]");
   if (image) return cellAt(image, event);
   const group = event.target.closest("[data-tips]");
-  return group && markTold(event.target, group);
+  if (group) return markTold(group, all("use, path", group).indexOf(event.target));
+  const chart = event.target.closest("svg.chart");
+  return chart && nearestTold(chart, event);
 }
 
 const names = document.querySelector("[data-names]").dataset.names.split("\t");
 
 /** `data-tips` has for each mark the number of its name, then a value for each name in `data-of`. */
-function markTold(mark, group) {
-  const tip = group.dataset.tips.split(";")[all("use, path", group).indexOf(mark)];
+function markTold(group, place) {
+  const tip = group.dataset.tips.split(";")[place];
   if (!tip) return undefined;
   const [name, ...values] = tip.split("|");
   const of = group.dataset.of?.split("|") ?? [];
-  return [names[name], ...of.map((each, place) => `${each} ${values[place].replace(/^\./, "0.")}`)].join("\n");
+  return [names[name], ...of.map((each, value) => `${each} ${values[value].replace(/^\./, "0.")}`)].join("\n");
+}
+
+const NEAR = 5;
+
+/** Many marks are the vertices of one path, which the pointer is never on: the nearest one counts. */
+function nearestTold(chart, event) {
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(chart.getScreenCTM().inverse());
+  let [nearest, group, place] = [NEAR, undefined, 0];
+  for (const path of all("[data-tips] > path[marker-mid]", chart)) {
+    path.getAttribute("d").slice(1).split("L").forEach((vertex, number) => {
+      const [x, y] = vertex.split(" ").map(Number);
+      const distance = Math.hypot(x - at.x, y - at.y);
+      if (distance < nearest) [nearest, group, place] = [distance, path.parentElement, number];
+    });
+  }
+  return group && markTold(group, place);
 }
 
 /** Values are two digits to the base of 36 each, in thousandths; rows are parted by spaces. */
