@@ -143,7 +143,7 @@ class Inliner:
             marks = list(group.iter("use"))
             if "data-tips" not in group.attrib or len(marks) <= SINGLE_MARKS:
                 continue
-            look = sorted((INHERITED | {"href"}) & marks[0].keys())
+            look = sorted((INHERITED | {"href"}) & marks[0].attrib.keys())
             marker = ElementTree.Element("marker", overflow="visible", markerUnits="userSpaceOnUse")
             ElementTree.SubElement(marker, "use", {name: marks[0].get(name, "") for name in look})
             svg = ElementTree.tostring(marker, encoding="unicode")
