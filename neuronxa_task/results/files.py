@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ class ResultFile:
         """The metadata of a task's configuration, which has NeuronXA's layers and signature."""
         metadata = self.of_task("configs", task).get("metadata")
         return metadata if isinstance(metadata, dict) else {}
+
+    @cached_property
+    def signatures(self) -> tuple[str, ...]:
+        """The NeuronXA signatures of the run's tasks, each once."""
+        given = (self.metadata(task).get("signature") for task in self.part("configs"))
+        return tuple(dict.fromkeys(line for line in given if isinstance(line, str)))
 
 
 def read_files(

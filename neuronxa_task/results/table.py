@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from neuronxa_task.results.comparable import changed_models, versions
 from neuronxa_task.results.files import ResultFile, printable, read_files
 from neuronxa_task.results.identity import name_models
 from neuronxa_task.results.rerun import command_of
-from neuronxa_task.results.task_runs import Profile
+from neuronxa_task.results.task_runs import Profile, Uncertainty
 from neuronxa_task.settings import SCORES
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Results:
         pivots: pivot language of each alignment benchmark that has one pivot throughout.
         commands: the `lm_eval` command of each file that the table draws on.
         notes: what was left out, replaced or joined, counted; the hints among them.
+        uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
+            intervals of its scores and how far shared tokens alone find the pairs.
         hints: which models may be the same one, and how to join them.
     """
 
@@ -54,6 +56,7 @@ class Results:
     commands: Mapping[str, str]
     notes: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    uncertainties: Mapping[tuple[str, str, str], Uncertainty] = field(default_factory=dict)
 
     @property
     def alignment(self) -> pd.DataFrame:
@@ -138,4 +141,9 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
         commands={printable(str(file.path)): command_of(file) for file in read},
         notes=(*notes, *left_out, *hints, *versions(table), *changed_models(files)),
         hints=tuple(hints),
+        uncertainties={
+            (run.model, run.benchmark, run.language): run.uncertainty
+            for run in runs
+            if run.uncertainty
+        },
     )

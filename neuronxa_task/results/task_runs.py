@@ -21,6 +21,20 @@ LARGEST = 1e50
 
 
 @dataclass(frozen=True)
+class Uncertainty:
+    """What else may explain a language's scores: chance in the choice of sentences, shared tokens.
+
+    Attributes:
+        intervals: low and high end of the 95 % interval of each score that has one.
+        surface: fraction of the sentence pairs that find each other by the tokens they share;
+            `None` where the file does not say.
+    """
+
+    intervals: Mapping[str, tuple[float, float]]
+    surface: float | None
+
+
+@dataclass(frozen=True)
 class TaskRun:
     """A task's outcome.
 
@@ -35,6 +49,7 @@ class TaskRun:
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
         unusable: what of it is no number.
+        uncertainty: what a NeuronXA task tells of its scores beside their values.
         part: prompt or regional variety, where the benchmark is a mean over them; else `None`.
         parts: the runs that this one is the mean of.
     """
@@ -49,6 +64,7 @@ class TaskRun:
     numbers: Sequence[tuple[str, float, float]]
     profile: Profile | None
     unusable: Sequence[str]
+    uncertainty: Uncertainty | None = None
     part: tuple[str, str] | None = None
     parts: Sequence[TaskRun] = ()
 
@@ -129,6 +145,7 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
     profile = _profile(metadata) if signature and "layers" in metadata else {}
     if profile is None:
         unusable.append("its layers")
+    uncertainty = _uncertainty(metadata) if signature else None
     return TaskRun(
         model=model,
         task=printable(task),
@@ -140,6 +157,7 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
         numbers=numbers,
         profile=profile or None,
         unusable=[printable(f"{what} ({task} in {file.path})") for what in unusable],
+        uncertainty=uncertainty,
         part=(where.prompt, where.variety) if where.prompt or where.variety else None,
     )
 
@@ -198,6 +216,24 @@ def _spread(profile: dict[str, list[float]], neuron_layers: Any) -> None:
         if len(values) == len(neuron_layers):
             by_layer = dict(zip(neuron_layers, values, strict=True))
             profile[name] = [by_layer.get(layer, math.nan) for layer in range(depth)]
+
+
+def _uncertainty(metadata: Mapping[str, Any]) -> Uncertainty | None:
+    """A task's intervals and surface, as far as they are shares; `None` for neither."""
+    given = metadata.get("intervals")
+    intervals = {}
+    for score, ends in given.items() if isinstance(given, dict) else ():
+        numbers = [_share(end) for end in ends] if isinstance(ends, list) else []
+        known = [number for number in numbers if number is not None]
+        if score in SCORES and len(numbers) == len(known) == 2 and known[0] <= known[1]:
+            intervals[score] = (known[0], known[1])
+    surface = _share(metadata.get("surface"))
+    return Uncertainty(intervals, surface) if intervals or surface is not None else None
+
+
+def _share(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= 1 else None
 
 
 def _documents(file: ResultFile, task: str, values: Mapping[str, Any]) -> int | None:
