@@ -77,11 +77,11 @@ def score(
     call. Memory holds the states of the pivot and of one language at a time.
 
     Args:
-        model: any Hugging Face model with feed-forward neurons, also compiled, data parallel, or
-            held by another module; its mode is restored. One that is split by tensor parallelism
-            or FSDP2 is scored by all of its processes at once, with the same sentences.
-        tokenizer: its tokenizer; called with its defaults, special tokens included. Sentences are
-            cut at the model's maximum length, with a warning.
+        model: any Hugging Face model with feed-forward neurons; it may be compiled, data parallel
+            or inside another module. Its mode is restored. If it is split by tensor parallelism
+            or FSDP2, all processes must call this function together with the same sentences.
+        tokenizer: the model's tokenizer, called with its defaults, including special tokens.
+            Sentences are truncated to the model's maximum length, with a warning.
         pivot: n sentences.
         target: their n translations, in the same order; or a mapping of languages to such
             translations.

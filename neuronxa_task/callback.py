@@ -1,4 +1,4 @@
-"""Alignment during training, as a callback of the transformers `Trainer`."""
+"""Track alignment during training with a callback of the transformers `Trainer`."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class AlignmentCallback(TrainerCallback):
         *,
         batch_size: int = 32,
     ) -> None:
-        """Remember the sentences.
+        """Set the sentences to score.
 
         Args:
-            trainer: its model is scored, with its `processing_class` as tokenizer.
+            trainer: the trainer, with the model to score and the tokenizer as `processing_class`.
             pivot: n sentences; 100 or more give scores that differ by little between samples.
             targets: their n translations, by language.
             batch_size: sentences per forward pass; halved where a batch does not fit in memory.
@@ -75,7 +75,7 @@ class AlignmentCallback(TrainerCallback):
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
     ) -> None:
-        """Score every language with the model as it now is."""
+        """Score every language with the current model."""
         alignments = score(
             self._trainer.model,
             self._tokenizer,

@@ -18,12 +18,12 @@ MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*_`[]"} | {"<": "&lt
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as dictionaries by column."""
+    """The rows of a table as dictionaries by column."""
     return [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number for people; empty where there is none.
+    """Format a number with fixed digits; empty if it is missing.
 
     >>> number(0.89461), number(None), number(float("nan"))
     ('0.895', '', '')
@@ -32,7 +32,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def p_value(value: Any) -> str:
-    """A p for people.
+    """Format a p-value; empty if it is missing.
 
     >>> p_value(0.00001), p_value(0.0421)
     ('<0.0001', '0.0421')
@@ -43,7 +43,7 @@ def p_value(value: Any) -> str:
 
 
 def interval(low: Any, high: Any) -> str:
-    """An interval for people; a dash where there is none.
+    """Format an interval; a dash if it is missing.
 
     >>> interval(0.5, 0.95), interval(None, None)
     ('[0.500, 0.950]', '–')
@@ -52,14 +52,14 @@ def interval(low: Any, high: Any) -> str:
 
 
 def without_empty(table: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
-    """The table less those optional columns that are nowhere filled."""
+    """Drop optional columns that are empty in all rows."""
     filled = [name for name in table if name not in optional or any(table[name])]
     kept: pd.DataFrame = table[filled]
     return kept
 
 
 def text(table: pd.DataFrame, indent: str = "") -> str:
-    """A table in columns, words to the left and numbers to the right."""
+    """Format a table as text, with words left-aligned and numbers right-aligned."""
     from rich.cells import cell_len
 
     cells = [[str(name) for name in table.columns], *_cells(table)]
@@ -128,7 +128,7 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _no_formula(cell: Any) -> Any:
-    """Text that a spreadsheet would run as a formula, with the mark that keeps it text.
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe.
 
     >>> _no_formula("=1+1"), _no_formula(-1.5), _no_formula("org/model")
     ("'=1+1", -1.5, 'org/model')
@@ -137,7 +137,7 @@ def _no_formula(cell: Any) -> Any:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub Markdown table; marks in the cells are escaped."""
+    """Format a GitHub Markdown table, with special characters escaped."""
     rows = [[str(name) for name in table.columns], *_cells(table)]
     lines = ["| " + " | ".join(cell.translate(MARKDOWN) for cell in row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(table.columns))
@@ -169,12 +169,12 @@ def write(
         bold: row and column of the cells of `shown` that the LaTeX table sets in bold type.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
         NeuronXAError: a format is unknown, or the folder cannot be written.
     """
-    if unknown := [each for each in formats if each not in FORMATS]:
+    if unknown := [ending for ending in formats if ending not in FORMATS]:
         raise NeuronXAError(
             f"formats are {one_of(map(repr, unknown))}; expected some of: {one_of(FORMATS)}"
         )

@@ -1,4 +1,4 @@
-"""Tables of correlations, as people read them."""
+"""Correlations as text: tables to print and the summary on the screen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHORT_INTERVAL = "[{low}, {high}]"
 
 
 def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of correlations with its numbers as text and without what is nowhere filled."""
+    """The table of correlations with numbers as text, without empty columns."""
     import pandas as pd
 
     rows = [
@@ -67,7 +67,7 @@ def _whose(row: dict[str, Any]) -> str:
 
 
 def _above_chance(row: dict[str, Any]) -> str:
-    """r over the languages above chance, and how many these are."""
+    """r over the languages above chance, and their number."""
     if not number(row["share_above_chance"]):
         return ""
     count = (
@@ -79,7 +79,7 @@ def _above_chance(row: dict[str, Any]) -> str:
 
 
 def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of comparisons with its numbers as text and without what is nowhere filled."""
+    """The table of comparisons with numbers as text, without empty columns."""
     import pandas as pd
 
     rows = [
@@ -103,7 +103,7 @@ def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations_text(found: Correlations) -> str:
-    """Everything `neuronxa correlate` found, for the screen: a block per pair of benchmarks."""
+    """All tables of `neuronxa correlate`, one block per alignment benchmark and benchmark."""
     sides = ["alignment", "benchmark", "metric"]
     blocks = [
         f"{_heading(rows)}\n{_body(shown_correlations(rows))}"
@@ -126,13 +126,13 @@ def _heading(rows: pd.DataFrame) -> str:
 
 
 def _body(shown: pd.DataFrame) -> str:
-    """The rows without what the heading says."""
-    said = ["alignment", "benchmark", *(["model"] if shown["model"].nunique() == 1 else [])]
-    return text(shown.drop(columns=said), indent="  ")
+    """The rows, without the columns that the heading covers."""
+    in_heading = ["alignment", "benchmark", *(["model"] if shown["model"].nunique() == 1 else [])]
+    return text(shown.drop(columns=in_heading), indent="  ")
 
 
 def summary_text(found: Correlations) -> str:
-    """What fits a screen: the verdict, then Pearson's correlations, means over models first."""
+    """A summary for one screen: verdicts, then Pearson's r, with means over models first."""
     method = SUMMARY_METHOD
     if method not in set(found.table["method"]):
         method = str(found.table["method"].iloc[0])
@@ -154,7 +154,7 @@ def paper_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _main_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each parallel text, the first score's widest mean: over benchmarks, over models."""
+    """For each parallel text, the first score's mean over most models and benchmarks."""
     chosen: dict[tuple[Any, Any], dict[str, Any]] = {}
     for row in rows:
         main = row["kind"] == MEAN or (row["kind"] == PER_MODEL and row["models"] == 1)
@@ -183,7 +183,7 @@ def _summary_rows(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Rows of one model and benchmark, a member per score: means first, then single models."""
+    """Rows grouped by model and benchmark, one per score; means first, then single models."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         if row["kind"] != POOLED:
@@ -194,7 +194,7 @@ def _groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _by_score(groups: Sequence[Sequence[dict[str, Any]]]) -> pd.DataFrame:
-    """One row per group, r and its interval in a column per score."""
+    """One row per group, with r and its interval in one column per score."""
     import pandas as pd
 
     texts = {row["alignment"] for rows in groups for row in rows}

@@ -1,4 +1,4 @@
-"""`neuronxa leaderboard`: one row per model, in columns that stay the same."""
+"""`neuronxa leaderboard`: one row per model, with a fixed set of columns."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ GROUPS: tuple[str, ...] = (
 )
 
 COLUMNS: Mapping[str, str] = {
-    "model": "name of the model, and in brackets whatever else makes it another one",
+    "model": "name of the model, with other arguments that change it in brackets",
     "alignment": "alignment benchmark; a model has one row for each",
     "pivot": "language that the others are compared with (FLORES code)",
-    "n_languages": "languages that the means are over",
+    "n_languages": "number of languages in the means",
     **{score: f"mean {score.upper()} over the languages" for score in MEANS},
     **{f"{score}_max": f"mean of the languages' best layer's {score.upper()}" for score in MEANS},
     **{
-        f"{score}_{group}": f"mean {score.upper()} over those of the languages; empty if none"
+        f"{score}_{group}": f"mean {score.upper()} over the languages of this group; empty if none"
         for score in MEANS
         for group in GROUPS
     },
-    **{f"n_{group}": "how many of the languages these are" for group in GROUPS},
+    **{f"n_{group}": "number of languages in this group" for group in GROUPS},
     "benchmarks": "downstream benchmarks that alignment is correlated with, separated by '; '",
     **{
         f"pearson_{score}": f"correlation of {score.upper()} with accuracy over all languages of "
@@ -57,10 +57,10 @@ COLUMNS: Mapping[str, str] = {
         for score in MEANS
     },
     "settings": "settings of the scores, from their signatures",
-    "model_weights": "fingerprint of the weights, behind their commit if there is one",
-    "dtype": "precision that the model ran in",
+    "model_weights": "fingerprint of the weights, preceded by their commit if there is one",
+    "dtype": "precision of the model",
     **{f"{program}_version": "version that the scores were made with" for program in SOFTWARE},
-    "date": "when the newest of the runs began (UTC)",
+    "date": "start of the newest run (UTC)",
     **{
         f"{score}_stderr": f"mean of the languages' standard errors of {score.upper()}; the "
         "languages share their sentences, so that their errors do not average out"
@@ -85,12 +85,12 @@ ACCURACY_COLUMNS: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """What `neuronxa leaderboard` finds.
+    """The table of `neuronxa leaderboard`.
 
     Attributes:
         table: one row per model and alignment benchmark, in `COLUMNS`, then `ACCURACY_COLUMNS` of
             each benchmark.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame
@@ -104,14 +104,14 @@ def leaderboard(
     all_languages: bool = False,
     sort: str = "nasca",
 ) -> Leaderboard:
-    """One row per model and alignment benchmark.
+    """Make one row per model and alignment benchmark.
 
     Args:
-        results: what was read.
-        choice: alignment and downstream benchmarks, metric, and what may be mixed.
-        all_languages: means over each model's own languages instead of over those that all models
-            have.
-        sort: column to sort by, highest first within each alignment benchmark; names upwards.
+        results: the results to use.
+        choice: which benchmarks and metric, and whether settings may be mixed.
+        all_languages: average over each model's own languages, not only those of all models.
+        sort: column to sort by within each alignment benchmark; numbers descending, text
+            ascending.
 
     Raises:
         NeuronXAError: settings differ, no language is common to all models, or no such column.
@@ -134,11 +134,11 @@ def leaderboard(
         by_run.setdefault((join.model, join.alignment), []).append(join)
     rows = []
     for benchmark, corpus in selected.alignment.groupby("benchmark"):
-        corpus, left_out = _complete(str(benchmark), corpus)
-        notes += left_out
+        corpus, remarks = _with_all_scores(str(benchmark), corpus)
+        notes += remarks
         if not all_languages:
-            corpus, left_out = _common(str(benchmark), corpus)
-            notes += left_out
+            corpus, remarks = _common(str(benchmark), corpus)
+            notes += remarks
         accuracies, left_out = _accuracies(
             selected.accuracy, _pivots(corpus), set(corpus["model"]), all_languages=all_languages
         )
@@ -163,32 +163,32 @@ def leaderboard(
     return Leaderboard(table, tuple(notes))
 
 
-def _complete(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of languages that have every score which their model has in any language."""
+def _with_all_scores(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep languages that have all scores that their model has in any language."""
     scores = corpus.groupby("model")["metric"].transform("nunique")
     own = corpus.groupby(["model", "language"])["metric"].transform("nunique")
     kept = corpus[own == scores]
-    if not (left_out := corpus.drop(kept.index)).empty:
-        languages = left_out[["model", "language"]].drop_duplicates()
-        each = languages.itertuples(index=False, name=None)
+    if not (dropped := corpus.drop(kept.index)).empty:
+        languages = dropped[["model", "language"]].drop_duplicates()
+        pairs = languages.itertuples(index=False, name=None)
         return kept, [
             f"{benchmark}: means leave out {len(languages)} languages that lack one of their "
-            f"model's scores: {one_of((f'{code} of {model}' for model, code in each), at_most=5)}"
+            f"model's scores: {one_of((f'{code} of {model}' for model, code in pairs), at_most=5)}"
         ]
     return kept, []
 
 
 def _common(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of languages that all models have."""
+    """Keep languages that all models have."""
     languages = corpus.groupby("model")["language"].agg(set)
     common = set.intersection(*languages)
     if not common:
-        each = (
+        own = (
             f"{model} has {one_of(sorted(codes), at_most=4)}" for model, codes in languages.items()
         )
         raise NeuronXAError(
             f"{benchmark}: no language is common to all {len(languages)} models: "
-            f"{one_of(each, at_most=3)}; score the same languages, or pass --all-languages"
+            f"{one_of(own, at_most=3)}; score the same languages, or pass --all-languages"
         )
     notes = []
     if any(codes != common for codes in languages):
@@ -279,19 +279,19 @@ def _correlations(joins: Sequence[AccuracyJoin]) -> tuple[dict[str, Any], list[s
 
 
 def _origin(rows: pd.DataFrame) -> dict[str, Any]:
-    """What the scores were made with; of mixed ones all values, separated by '; '."""
+    """Settings, weights, versions and date of the scores; different values are joined by '; '."""
     signatures = list(rows["signature"].unique())
     facts = [facts_of(line) for line in signatures]
     columns = {"model": "model_weights", "dtype": "dtype"}
     columns |= {program: f"{program}_version" for program in SOFTWARE}
     return {
-        "pivot": _joined(to_flores(each["pivot"]) for each in facts),
+        "pivot": _joined(to_flores(known["pivot"]) for known in facts),
         "settings": _joined(
             "|".join(f"{fact}:{value}" for fact, value in settings_of(line).items())
             for line in signatures
         ),
         **{
-            column: _joined(each.get(fact, "") for each in facts)
+            column: _joined(known.get(fact, "") for known in facts)
             for fact, column in columns.items()
         },
         "date": rows["date"].max(),

@@ -1,4 +1,4 @@
-"""One task's outcome in one result file, of NeuronXA or of a benchmark."""
+"""Read the result of one task, of NeuronXA or of a benchmark, from a result file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neuronxa_task.settings import SCORES
 Profile = Mapping[str, list[float]]
 
 LARGEST = 1e50
-"""No metric comes near; squares of larger numbers would overflow in the statistics."""
+"""Largest value of a metric; squares of larger numbers would overflow in the statistics."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Uncertainty:
 
 @dataclass(frozen=True)
 class TaskRun:
-    """A task's outcome.
+    """The result of a task.
 
     Attributes:
-        model: its model's name.
+        model: name of the model.
         task: the harness's name of the task.
-        benchmark: what it belongs to.
+        benchmark: benchmark that the task belongs to.
         language: FLORES code.
-        signature: how it was run.
-        file: where it was read.
-        documents: how many; `None` if the file does not say.
+        signature: settings of the run.
+        file: file that it was read from.
+        documents: number of documents; `None` if the file does not say.
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
         unusable: what of it is no number.
@@ -70,7 +70,7 @@ class TaskRun:
 
     @property
     def files(self) -> list[ResultFile]:
-        """All files that it draws on."""
+        """All files that the result is based on."""
         return [part.file for part in self.parts] or [self.file]
 
     @property
@@ -89,11 +89,11 @@ class TaskRun:
 
 
 def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> TaskPlace | None:
-    """Where a task belongs, `None` if it is of no known benchmark.
+    """The benchmark and language of a task; `None` if its benchmark is unknown.
 
-    A NeuronXA task tells its language itself, and is called `<group>_<language>`, also where the
-    language is the pivot and the task scores another one; a task of another name counts under its
-    group in the file. Other tasks are known by name.
+    A NeuronXA task records its language. Its name is `<group>_<language>`, even if that language is
+    the pivot and the task scores another one. With another name, it belongs to its group in the
+    file. Other tasks are recognised by name.
     """
     signature, target = _signature(file, task), file.metadata(task).get("target")
     if signature is None or not isinstance(target, str):
@@ -108,7 +108,7 @@ def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> TaskPl
 
 
 def measures(values: Any) -> bool:
-    """Whether a task's entry in `results` holds any metric; those of mere groups do not."""
+    """Whether a task's entry in `results` has any metric; entries of plain groups have none."""
     return isinstance(values, dict) and any(True for _ in _metrics(values))
 
 
@@ -121,13 +121,13 @@ def _signature(file: ResultFile, task: str) -> str | None:
 
 
 def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values: Any) -> TaskRun:
-    """Read a task's row of a result file.
+    """Read the result of a task from a file.
 
     Args:
-        file: the file.
-        model: name of its model.
-        task: the task.
-        where: its benchmark, language, and perhaps prompt or variety.
+        file: the result file.
+        model: name of the model.
+        task: name of the task.
+        where: its benchmark and language, and its prompt or variety if any.
         values: its entry in `results`.
     """
     signature, unusable = _signature(file, task), []
@@ -163,7 +163,7 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
 
 
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", ""})
-"""What a task's entry in `results` holds beside its metrics."""
+"""Keys of a task's entry in `results` that are not metrics."""
 
 PREDICT_ONLY = "bypass"
 """The metric of `lm_eval --predict_only`, always 999, which measures nothing."""
@@ -191,7 +191,7 @@ def is_predict_only(values: Any) -> bool:
 
 
 def _profile(metadata: Mapping[str, Any]) -> Profile | None:
-    """A task's shares by layer, `None` where they are no lists of shares."""
+    """A task's fractions by layer; `None` if they are not lists of numbers from 0 to 1."""
     layers = metadata.get("layers")
     if not isinstance(layers, dict):
         return None
@@ -206,7 +206,7 @@ def _profile(metadata: Mapping[str, Any]) -> Profile | None:
 
 
 def _spread(profile: dict[str, list[float]], neuron_layers: Any) -> None:
-    """Put the shares of a hybrid model's layers in their places among all of its layers."""
+    """Expand the values of a hybrid model to all layers, with NaN at layers without neurons."""
     depth = len(profile.get("mexa", ())) - 1
     if not isinstance(neuron_layers, list) or len(neuron_layers) == depth:
         return

@@ -1,4 +1,4 @@
-"""Retrieval and weak alignment of parallel sentences: what `NASCA`, `NAVCA` and `MEXA` count."""
+"""Retrieval and weak alignment of parallel sentences, from which NASCA, NAVCA and MEXA follow."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Interval = tuple[float, float]
-"""Low and high end, 0 to 1."""
+"""Lower and upper bound, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Which pairs find each other, per layer, in one representation.
+    """Which sentence pairs are retrieved in one representation, by layer.
 
     Attributes:
-        from_pivot: `[layers, pairs]` bool: the translation is the pivot sentence's strictly
-            nearest target sentence (row of the similarity matrix).
-        to_pivot: `[layers, pairs]` bool: the pivot sentence is the translation's strictly nearest
-            pivot sentence (column).
+        from_pivot: `[layers, pairs]` bool: whether the pivot sentence's strictly nearest target
+            is its translation (row of the similarity matrix).
+        to_pivot: `[layers, pairs]` bool: whether the translation's strictly nearest pivot
+            sentence is its own (column).
     """
 
     from_pivot: Tensor
@@ -39,13 +39,13 @@ class Retrieval:
     def weak(self) -> Tensor:
         """`[layers, pairs]` bool: weak alignment, both directions (MEXA, arXiv 2410.05873, eq. 2).
 
-        Pair k is weakly aligned where C[k,k] > C[k,j] and C[k,k] > C[i,k] for all i, j ≠ k.
+        Pair k is weakly aligned if C[k,k] > C[k,j] and C[k,k] > C[i,k] for all i, j ≠ k.
         """
         return self.from_pivot & self.to_pivot
 
     @property
     def by_layer(self) -> Tensor:
-        """`[layers]` float64: fraction of the pairs that are weakly aligned."""
+        """`[layers]` float64: fraction of weakly aligned pairs."""
         return self.weak.double().mean(dim=1)
 
     @property
@@ -59,15 +59,15 @@ class Retrieval:
         return float(self.by_layer.max())
 
     def of_pairs(self, pairs: Sequence[int]) -> Retrieval:
-        """The retrieval of some of the pairs, among all."""
+        """Select some of the pairs; neighbours are still those among all pairs."""
         return Retrieval(self.from_pivot[:, pairs], self.to_pivot[:, pairs])
 
     @classmethod
     def of_layers(cls, layers: Iterable[Rivals]) -> Retrieval:
-        """Retrieval at every layer, from each layer's rivals.
+        """Compute retrieval from the rivals at each layer.
 
         Raises:
-            NeuronXAError: there is no layer.
+            NeuronXAError: there are no layers.
         """
         directions = [(rivals.from_pivot, rivals.to_pivot) for rivals in layers]
         if not directions:
@@ -130,7 +130,7 @@ class Alignment:
         return {name: getattr(self, name) for name in SCORE_OF}
 
     def of_pairs(self, pairs: Sequence[int]) -> Alignment:
-        """The alignment of some of the pairs, among all."""
+        """Select some of the pairs; neighbours and intervals are still those among all pairs."""
         nas, nav, emb = (part.of_pairs(pairs) for part in (self.nas, self.nav, self.emb))
         return replace(self, nas=nas, nav=nav, emb=emb)
 
@@ -175,7 +175,7 @@ class Alignment:
         return table
 
     def _repr_html_(self) -> str:
-        """A table for notebooks: score, its interval, the best layer's value."""
+        """A table for notebooks: each score, its interval and the best layer's value."""
         import pandas as pd
 
         metrics, scores = self.metrics(), list(SCORE_OF.values())
@@ -215,7 +215,7 @@ class Alignment:
         return axes
 
     def layers(self) -> dict[str, list[float]]:
-        """Each layer's fraction: weak alignment by score, and both directions by representation."""
+        """Fractions by layer: weak alignment by score, and both directions by representation."""
         profile: dict[str, list[float]] = {}
         for name, retrieval in self.by_representation().items():
             profile |= layer_profile(name, retrieval)
@@ -223,7 +223,7 @@ class Alignment:
 
 
 def layer_profile(representation: str, retrieval: Retrieval) -> dict[str, list[float]]:
-    """One representation's rows of a result file's `layers`: `[layers]` floats each, 0 to 1."""
+    """A representation's entries in a result file's `layers`: `[layers]` floats each, 0 to 1."""
     return {
         SCORE_OF[representation]: retrieval.by_layer.tolist(),
         f"{representation}_from_pivot": retrieval.from_pivot.double().mean(dim=1).tolist(),
@@ -238,14 +238,15 @@ def retrieval(pivot: Iterable[Tensor], target: Iterable[Tensor]) -> Retrieval:
               \text{to\_pivot}_k = C_{kk} > \max_{i \ne k} C_{ik}
 
     Args:
-        pivot: per layer, `[n, features]` vectors of the pivot sentences.
-        target: per layer, `[n, features]` vectors of their translations, in the same order.
+        pivot: for each layer, `[n, features]` vectors of the pivot sentences.
+        target: for each layer, `[n, features]` vectors of their translations, in the same order.
 
     Returns:
         Both directions, `[layers, n]`.
 
     Raises:
-        NeuronXAError: fewer than two pairs, unequal numbers of layers, or shapes that do not fit.
+        NeuronXAError: fewer than two pairs, different numbers of layers, or shapes that do not
+            match.
 
     >>> eye = torch.eye(3)
     >>> retrieval([eye], [eye[[0, 2, 1]]]).by_layer

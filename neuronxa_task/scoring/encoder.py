@@ -1,4 +1,4 @@
-"""Sentences to their states, by one model: its neurons are found once, batches fit in memory."""
+"""Encode sentences with a model: find its neurons once, and fit batches into memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LoadedModel:
         tokens: its tokenizer's ids of a text.
         decode: token ids to text, for messages.
         pad_id: any id of the vocabulary.
-        special_ids: tokens that say nothing about a sentence.
+        special_ids: ids of special tokens.
         batch_size: sentences per forward pass.
         shrinks_batches: halve the batch size where a batch does not fit in memory.
         mixed_precision: autocast to this type.
@@ -78,10 +78,10 @@ class ModelSide:
 
 
 class SentenceEncoder:
-    """Encodes sentences of token ids, by either side of a model.
+    """Encodes sentences of token ids with either side of a model.
 
     Args:
-        model: what encodes.
+        model: the model to run.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -92,14 +92,14 @@ class SentenceEncoder:
 
     @property
     def together(self) -> Processes:
-        """The processes that the model is split over, or else the sentences."""
+        """The processes over which the model is split or, if it is not, the sentences."""
         return self.split if self.split.size > 1 else self._model.processes
 
     def side(self, side: Side) -> ModelSide:
-        """The model, or its encoder or decoder, with its neurons; found once.
+        """The model, or its encoder or decoder, with its neurons; computed once per side.
 
         Raises:
-            NeuronXAError: it has no feed-forward neurons that can be read.
+            NeuronXAError: it has no readable feed-forward neurons.
         """
         if side not in self._sides:
             body = find_body(
@@ -158,17 +158,17 @@ class SentenceEncoder:
             except UnreadableSentenceError as error:
                 raise error.in_text(self._model.decode(sentences[error.sentence])) from None
             except RuntimeError as error:
-                # The processes of a split model would wait for one that starts anew.
+                # If one process of a split model started over, the others would wait for it.
                 is_fixed = not self._model.shrinks_batches or self.split.size > 1
                 if is_fixed or self._batch_size == 1 or not should_reduce_batch_size(error):
                     raise
-            # accelerate's find_executable_batch_size would also collect garbage before every
-            # language, which takes longer than scoring it.
+            # accelerate's find_executable_batch_size would collect garbage before every language,
+            # which takes longer than scoring it.
             advance(-done)
             clear_device_cache(garbage_collection=True)
             self._batch_size //= 2
 
     def bytes_per_sentence(self, states: SentenceStates) -> int:
-        """Memory of one sentence's states, the same on all processes, which keep the same ones."""
+        """Size of one sentence's states in bytes: the maximum over processes, so that all agree."""
         sizes: list[int] = self.split.gather(states.bytes_per_sentence)
         return max(sizes)
