@@ -117,7 +117,7 @@ def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts
 
 def to_json(results: TaskResults) -> str:
     """A task's results as text, for the harness's cache of responses."""
-    facts = next((asdict(result.task) for result in results.values()), None)
+    facts = asdict(next(iter(results.values())).task)
     bits = {document: result.bits for document, result in results.items()}
     return json.dumps({"task": facts, "bits": bits})
 
@@ -125,8 +125,6 @@ def to_json(results: TaskResults) -> str:
 def from_json(text: str) -> TaskResults:
     """The results that `to_json` wrote."""
     stored = json.loads(text)
-    if stored["task"] is None:
-        return {}
     facts = stored["task"]
     model = facts["model"] | {"settings": tuple(facts["model"]["settings"])}
     facts |= {
@@ -168,11 +166,6 @@ class TaskPairs:
     def own_target(self) -> list[str]:
         """The translations that this process encodes."""
         return [self.target[index] for index in self.own]
-
-    @property
-    def own_documents(self) -> list[int]:
-        """The documents that this process answers."""
-        return [self.documents[index] for index in self.own]
 
 
 def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[TaskPairs]:
