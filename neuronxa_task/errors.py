@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import difflib
+import logging
 import os
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -88,10 +90,50 @@ def show_errors_as_one_line() -> None:
             print(f"\n{stopped(sys.argv)}", file=sys.stderr)
             # Registered last, so it runs after all other exit handlers, such as the cache's.
             atexit.register(os._exit, INTERRUPTED)
+        elif _is_of_database(kind) and (cache := option(sys.argv, "--use_cache")):
+            # The harness opens its cache before it asks anything of a task.
+            message = damaged_cache(error, f"{cache}_rank*.db")
+            print(f"neuronxa: error: {printable(message)}", file=sys.stderr)
         else:
             show_traceback(kind, error, trace)
 
+    show_of_thread = threading.excepthook
+
+    def thread_hook(failure: threading.ExceptHookArgs) -> None:
+        if not _is_of_database(failure.exc_type):  # raised again where the database is used
+            show_of_thread(failure)
+
     sys.excepthook = hook
+    threading.excepthook = thread_hook
+    logging.getLogger("sqlitedict").setLevel(logging.CRITICAL + 1)  # it raises what it logs
+
+
+def _is_of_database(kind: type[BaseException]) -> bool:
+    return kind.__module__ == "sqlite3" and kind.__name__ == "DatabaseError"
+
+
+def damaged_cache(error: BaseException, file: str) -> str:
+    """What is said of a cache that cannot be read.
+
+    >>> damaged_cache(ValueError("file is not a database"), "mine_rank0.db")
+    'mine_rank0.db is damaged (file is not a database); delete it and run the same command again'
+    """
+    return f"{file} is damaged ({error}); delete it and run the same command again"
+
+
+def option(command: Sequence[str], name: str) -> str | None:
+    """The value of a command's option, if it is given.
+
+    >>> option(["lm_eval", "--use_cache", "mine"], "--use_cache")
+    'mine'
+    >>> option(["lm_eval", "--use_cache=mine"], "--use_cache")
+    'mine'
+    """
+    for place, argument in enumerate(command):
+        given, equals, value = argument.partition("=")
+        if given == name:
+            return value if equals else next(iter(command[place + 1 :]), None)
+    return None
 
 
 def stopped(command: Sequence[str]) -> str:
@@ -105,7 +147,7 @@ def stopped(command: Sequence[str]) -> str:
         next_run = (
             "continues after the finished runs" if "reproduce" in arguments else "starts over"
         )
-    elif any(argument.split("=")[0] == "--use_cache" for argument in arguments):
+    elif option(arguments, "--use_cache"):
         next_run = "continues after the finished languages"
     else:
         next_run = "starts over; with --use_cache PATH it continues after the finished languages"

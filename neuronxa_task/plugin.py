@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import logging
+import sqlite3
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from neuronxa_task.errors import NeuronXAError, show_errors_as_one_line
+from neuronxa_task.errors import NeuronXAError, damaged_cache, show_errors_as_one_line
 from neuronxa_task.settings import REQUEST_TYPE
 
 if TYPE_CHECKING:
@@ -244,21 +246,35 @@ class ResponseCache(MutableMapping[str, str]):
 
     Args:
         stored: the harness's database.
+
+    Raises:
+        NeuronXAError: the file is damaged, at any reading or writing.
     """
 
     def __init__(self, stored: Any) -> None:
         self._stored = stored
 
+    @contextmanager
+    def _file(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            name = str(getattr(self._stored, "filename", "the file of --use_cache"))
+            raise NeuronXAError(damaged_cache(error, name)) from None
+
     def __contains__(self, key: object) -> bool:
-        return key in self._stored
+        with self._file():
+            return key in self._stored
 
     def __getitem__(self, key: str) -> str:
-        return str(self._stored[key])
+        with self._file():
+            return str(self._stored[key])
 
     def __setitem__(self, key: str, value: str) -> None:
-        self._stored[key] = value
-        if hasattr(self._stored, "commit"):
-            self._stored.commit()
+        with self._file():
+            self._stored[key] = value
+            if hasattr(self._stored, "commit"):
+                self._stored.commit()
 
     def __delitem__(self, key: str) -> None:
         del self._stored[key]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import peft
 import pytest
@@ -182,6 +184,23 @@ def test_a_zero_has_a_sign() -> None:
     assert torch.equal(zeros, signed) and _bit_sum(zeros) != _bit_sum(signed)
 
 
+def test_the_file_of_a_class_of_the_users_and_tensors_it_holds_change_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own_layers.py"
+    file.write_text("from torch import nn\nclass Own(nn.SiLU):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    model: Any = tiny_llama()
+    model.model.layers[0].mlp.act_fn = importlib.import_module("own_layers").Own()
+    seen = {fingerprint(model)}
+    file.write_text("from torch import nn\nclass Own(nn.SiLU):\n    factor = 2\n")
+    seen.add(fingerprint(model))
+    for value in (1.0, 2.0):
+        model.model.layers[0].mlp.factor = torch.tensor(value)  # neither parameter nor buffer
+        seen.add(fingerprint(model))
+    assert len(seen) == 4 and count_patches(model) == 0
+
+
 # ---------------------------------------------------------------- what leaves it
 
 
@@ -330,6 +349,14 @@ def attribute(holder: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
+def child(module: Any, name: str, value: nn.Module) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    yield
+    setattr(module, name, before)
+
+
+@contextmanager
 def hooked(handles: list[Any]) -> Iterator[None]:
     try:
         yield
@@ -350,9 +377,12 @@ class Callable_:
 def patches(model: Any) -> dict[str, tuple[int, Any]]:
     """How many changes there are while each context is open."""
     import accelerate.hooks
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+    from transformers.models.llama import modeling_llama
 
     layers = model.model.layers
     mlp = layers[0].mlp
+    registered = ALL_ATTENTION_FUNCTIONS._global_mapping
     decorated = functools.wraps(type(mlp).forward)(lambda x: mine(mlp, x))
     return {
         "forward hook": (1, lambda: hooked([mlp.register_forward_hook(lambda *_: None)])),
@@ -381,6 +411,19 @@ def patches(model: Any) -> dict[str, tuple[int, Any]]:
         "function of torch": (
             1,
             lambda: attribute(torch.nn.functional, "silu", lambda x, inplace=False: x),
+        ),
+        "function of a modeling file": (
+            1,
+            lambda: attribute(modeling_llama, "apply_rotary_pos_emb", lambda q, k, *_: (q, k)),
+        ),
+        "product of torch": (1, lambda: attribute(torch, "matmul", lambda one, other: one)),
+        "registered attention": (
+            1,
+            lambda: mock.patch.dict(registered, {"sdpa": lambda *_, **__: None}),
+        ),
+        "a class without a file": (
+            1,
+            lambda: child(mlp, "act_fn", type("Own", (nn.SiLU,), {"__module__": "typed"})()),
         ),
         "mode": (1, Mode),
         "global hook": (

@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from neuronxa_task.ffn.body import running_parts
 from neuronxa_task.ffn.unwrap import unwrapped
+from neuronxa_task.scoring.patches import own_code
 
 HEAD = "pooler"
 """Child of a body that only reads the last hidden state, so no state depends on it."""
@@ -48,9 +50,10 @@ def fingerprint(model: nn.Module) -> str:
     """Eight hex digits that change with whatever changes a hidden state or a neuron.
 
     They cover every bit of the body's parameters and buffers (of encoder and decoder, if the model
-    has both), the classes and settings of its modules, including adapters and their state, and its
-    configuration. They do not depend on heads, device, sharding or the origin of the model. Weights
-    are read once, from disk if they are offloaded.
+    has both), the classes and settings of its modules, including adapters and their state, the
+    source files of classes outside the libraries, and its configuration. They do not depend on
+    heads, device, sharding or the origin of the model. Weights are read once, from disk if they are
+    offloaded.
 
     If a model is split over processes, all of them must call this function together.
 
@@ -76,10 +79,11 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _settings(part: nn.Module) -> Iterator[str]:
-    """Configuration, classes and plain attributes of all modules, as lines of text."""
+    """Configuration, classes with their own source files, and attributes, as lines of text."""
     from transformers import PreTrainedModel
 
     seen: set[int] = set()
+    files: set[str] = set()
     for path, module in part.named_modules():
         if _is_head(path):
             continue
@@ -95,6 +99,10 @@ def _settings(part: nn.Module) -> Iterator[str]:
         }
         kind = f"{type(module).__module__}.{type(module).__qualname__}"
         yield f"{path} {kind} {json.dumps(attributes, sort_keys=True)}"
+        for own, file in own_code(module):
+            if file is not None and file not in files:
+                files.add(file)
+                yield f"{own.__module__} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}"
 
 
 def _is_setting(name: str, value: Any, of_model: bool) -> bool:
@@ -106,7 +114,7 @@ def _is_setting(name: str, value: Any, of_model: bool) -> bool:
         return False
     if of_model:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, (int, float, str, dict, list, tuple)) or callable(value)
+    return isinstance(value, (int, float, str, dict, list, tuple, Tensor)) or callable(value)
 
 
 def _is_head(path: str) -> bool:

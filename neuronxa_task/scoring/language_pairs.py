@@ -117,7 +117,7 @@ def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts
 
 def to_json(results: TaskResults) -> str:
     """Serialise a task's results, for the harness's cache of responses."""
-    facts = next((asdict(result.task) for result in results.values()), None)
+    facts = asdict(next(iter(results.values())).task)
     bits = {document: result.bits for document, result in results.items()}
     return json.dumps({"task": facts, "bits": bits})
 
@@ -125,8 +125,6 @@ def to_json(results: TaskResults) -> str:
 def from_json(text: str) -> TaskResults:
     """Read results written by `to_json`."""
     stored = json.loads(text)
-    if stored["task"] is None:
-        return {}
     facts = stored["task"]
     model = facts["model"] | {"settings": tuple(facts["model"]["settings"])}
     facts |= {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,9 +18,13 @@ from neuronxa_task.ffn.unwrap import unwrapped
 
 LIBRARIES = frozenset(
     "torch transformers accelerate peft torchao bitsandbytes optimum deepspeed gptqmodel hqq "
-    "kernels".split()
+    "kernels flash_attn causal_conv1d mamba_ssm fla triton".split()
 )
-"""Packages whose hooks place, shard or quantise a model without changing what it computes."""
+"""Packages that place, shard or quantise a model, or compute the same faster."""
+USED_BY_LIBRARIES = frozenset(
+    "huggingface_hub safetensors tqdm typing_extensions numpy packaging einops".split()
+)
+"""Packages whose functions the libraries import where their models are written."""
 
 
 def count_patches(model: nn.Module) -> int:
@@ -32,7 +39,8 @@ def count_patches(model: nn.Module) -> int:
     parts = running_parts(unwrapped(model))
     modules = {module for part in parts for module in part.modules()}
     of_modules = sum(1 for module in modules for _ in _patches_of(module))
-    return of_modules + sum(1 for _ in _patches_of_torch())
+    of_code = (*_patches_of_code(modules), *_patches_of_attention(modules), *_patches_of_torch())
+    return of_modules + len(of_code)
 
 
 def _patches_of(module: nn.Module) -> Iterator[object]:
@@ -57,13 +65,51 @@ def _patches_of(module: nn.Module) -> Iterator[object]:
             yield value
 
 
+def own_code(module: nn.Module) -> Iterator[tuple[type, str | None]]:
+    """The classes of a module that no library holds, each with the file it is written in, if any.
+
+    A class that is typed in a notebook has none.
+    """
+    for kind in type(module).__mro__:
+        if _package(kind) not in {*LIBRARIES, "builtins"}:
+            file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+            yield kind, file if file is not None and Path(file).is_file() else None
+
+
+def _patches_of_code(modules: Collection[nn.Module]) -> Iterator[object]:
+    """Functions put in place of those that Hugging Face's models call; classes without a file."""
+    kinds = {kind for module in modules for kind in type(module).__mro__}
+    for name in sorted({kind.__module__ for kind in kinds if _package(kind) == "transformers"}):
+        yield from _exchanged_in(sys.modules.get(name))
+    yield from {kind for module in modules for kind, file in own_code(module) if file is None}
+
+
+def _patches_of_attention(modules: Collection[nn.Module]) -> Iterator[object]:
+    """The user's functions that the models' configurations name as their attention."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    configs = [getattr(module, "config", None) for module in modules]
+    names = {str(getattr(config, "_attn_implementation", None)) for config in configs}
+    for name in names & set(ALL_ATTENTION_FUNCTIONS.valid_keys()):
+        if _is_foreign(ALL_ATTENTION_FUNCTIONS[name]):
+            yield name
+
+
+def _exchanged_in(holder: ModuleType | type | None) -> Iterator[object]:
+    functions = filter(inspect.isfunction, vars(holder).values() if holder is not None else ())
+    for function in functions:
+        if _is_foreign(function, also={*sys.stdlib_module_names, *USED_BY_LIBRARIES}):
+            yield function
+
+
 def _patches_of_torch() -> Iterator[object]:
     """Foreign global hooks, replaced functions of torch, and modes that intercept every call."""
     from torch.nn.modules import module as torch_module
 
     for hooks in (torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks):
         yield from filter(_is_foreign, hooks.values())
-    yield from filter(_is_foreign, filter(inspect.isfunction, vars(torch.nn.functional).values()))
+    for holder in (torch, torch.Tensor, torch.nn.functional):
+        yield from _exchanged_in(holder)
     modes = getattr(torch.overrides, "_get_current_function_mode_stack", list)
     yield from filter(_is_foreign, modes())
 
@@ -102,7 +148,7 @@ def _package(value: Any) -> str:
     if inspect.isfunction(value):  # decorators copy `__module__`
         name = value.__globals__.get("__name__")
     elif inspect.isroutine(value) or isinstance(value, type):
-        name = value.__module__
+        name = getattr(value, "__module__", None)
     else:
         name = type(value).__module__
     return (name or "torch").partition(".")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
@@ -59,8 +59,12 @@ class _Scorer:
         from tqdm import tqdm
 
         groups = pair_groups(tasks, self.together, self.tokens.__getitem__)
+        kept = {task.task: group for group in groups for task in group.tasks}
+        keys = {task.task: self._finished_key(task, kept.get(task.task)) for task in tasks}
         results = {
-            task.task: finished for task in tasks if (finished := self._finished(task)) is not None
+            task.task: finished
+            for task in tasks
+            if (finished := self._finished(keys[task.task])) is not None
         }
         for group in groups:  # all of a group's vectors are needed at once
             if any(task.task not in results for task in group.tasks):
@@ -78,20 +82,21 @@ class _Scorer:
                 disable=self.together.rank != 0,
             ) as bar,
         ):
-            kept = {task.task: group for group in groups for task in group.tasks}
             for task in unfinished:
                 bar.set_postfix_str(task.task, refresh=False)
                 states, rows = self._states(task, cache, bar.update)
                 results[task.task] = self._score(task, states, rows)
                 if task.task not in kept:
-                    self._finish(task, results[task.task])
+                    self._finish(keys[task.task], results[task.task])
                 elif states is not None:
                     kept[task.task].keep(task, states, *self._vectors(task, states, rows), stores)
             for group in (group for group in groups if group.tasks[0] in unfinished):
-                self._score_pairs(group, results)
+                self._score_pairs(group, results, keys)
         return results
 
-    def _score_pairs(self, group: PairGroup, results: dict[str, TaskResults]) -> None:
+    def _score_pairs(
+        self, group: PairGroup, results: dict[str, TaskResults], keys: Mapping[str, str]
+    ) -> None:
         """Add the scores of all pairs of a group's languages to its tasks' results."""
         from tqdm import tqdm
 
@@ -101,7 +106,7 @@ class _Scorer:
                     document: replace(result, task=facts)
                     for document, result in results[task.task].items()
                 }
-                self._finish(task, results[task.task])
+                self._finish(keys[task.task], results[task.task])
 
     # ------------------------------------------------------------ sentences to states
 
@@ -140,7 +145,7 @@ class _Scorer:
     def _score(
         self, task: TaskPairs, states: SentenceStates | None, rows: dict[Sentence, int]
     ) -> TaskResults:
-        """Results for the documents that this process received."""
+        """Results of all documents, on every process."""
         side = self.encoder.side(task.settings.side)
         n, hidden_states = len(task.pivot), len(side.body.layers) + 1
         depth = 2 * len(side.layers) + hidden_states
@@ -168,10 +173,7 @@ class _Scorer:
             intervals=measurement.alignment.intervals,
             stability=measurement.stability,
         )
-        # Every process knows the alignment of all pairs; each answers the documents it received.
-        received = range(n) if self.model.processes.replicated else task.own
-        documents = [task.documents[pair] for pair in received]
-        return task_results(measurement.alignment.of_pairs(received), documents, facts)
+        return task_results(measurement.alignment, task.documents, facts)
 
     def _vectors(
         self, task: TaskPairs, states: SentenceStates, rows: dict[Sentence, int]
@@ -192,33 +194,34 @@ class _Scorer:
 
     # ------------------------------------------------------------ resumption
 
-    def _finished(self, task: TaskPairs) -> TaskResults | None:
-        """Results of an earlier run, if they are cached on every process; else `None`."""
+    def _finished(self, key: str) -> TaskResults | None:
+        """Results of an earlier run, if any process has them."""
         finished = self.model.finished
         if finished is None:
             return None
-        key = self._finished_key(task)
-        is_finished = key in finished
-        # All processes must agree, since scoring a task needs all of them.
-        if not all(self.together.gather(is_finished)):
-            return None
-        return from_json(finished[key])
+        # Every process asks, so that none computes alone what needs an exchange.
+        stored = self.together.gather(finished.get(key))
+        return next((from_json(text) for text in stored if text is not None), None)
 
-    def _finish(self, task: TaskPairs, results: TaskResults) -> None:
-        if self.model.finished is not None:
-            self.model.finished[self._finished_key(task)] = to_json(results)
+    def _finish(self, key: str, results: TaskResults) -> None:
+        processes, finished = self.model.processes, self.model.finished
+        # Processes that the harness takes for one write into one file.
+        if finished is not None and not (processes.replicated and processes.rank > 0):
+            finished[key] = to_json(results)
 
-    def _finished_key(self, task: TaskPairs) -> str:
-        """Cache key: a hash of everything that the results depend on."""
+    def _finished_key(self, task: TaskPairs, group: PairGroup | None) -> str:
+        """A hash of everything that the results depend on, whatever the number of processes."""
         request = {
             "settings": asdict(task.settings),
+            "batch_tokens": task.options.max_batch_tokens,
             "model": asdict(self.model.facts),
             "software": software(),
             "documents": task.documents,
             "pivot": task.pivot,
             "target": task.target,
             "tokens": self._token_hash(task),
-            "process": [self.model.processes.rank, self.model.processes.size],
+            "special": sorted(self.model.special_ids),
+            "scored_with": group and [[one.options.target, one.target] for one in group.tasks],
         }
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         return f"{REQUEST_TYPE}-{digest}"
