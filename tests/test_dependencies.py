@@ -15,7 +15,7 @@ import neuronxa_task
 
 DEMO = Path(__file__).parents[1] / "results" / "demo"
 RUNS = DEMO / "runs"
-NUMBERS = ("r", "p", "fisher_low", "fisher_high")
+NUMBERS = ("r", "fisher_low", "fisher_high")
 
 
 def test_every_module_imports() -> None:
