@@ -12,6 +12,7 @@ from neuronxa_task.commands.demo import demo
 from neuronxa_task.commands.languages import languages as list_languages
 from neuronxa_task.commands.leaderboard import leaderboard
 from neuronxa_task.commands.models import models
+from neuronxa_task.commands.pairs import pairs
 from neuronxa_task.commands.predict import predict
 from neuronxa_task.commands.rankc import rankc
 from neuronxa_task.commands.report import report
@@ -60,6 +61,7 @@ app.command()(correlate)
 app.command()(predict)
 app.command()(leaderboard)
 app.command()(retrieval)
+app.command()(pairs)
 app.command()(report)
 app.command()(rankc)
 app.command()(reproduce)

@@ -92,13 +92,13 @@ def stopped(command: Sequence[str]) -> str:
     """What is said after Ctrl-C: how to go on.
 
     >>> stopped(["lm_eval", "--tasks", "mine", "--use_cache", "cache/mine"])
-    'neuronxa: stopped; the same command goes on behind the finished languages'
+    'neuronxa: stopped; run the same command again: finished languages are kept'
     """
     program, *arguments = command
     if Path(program).name in ("neuronxa", "cli.py"):
-        kept = "goes on behind the finished runs" if "reproduce" in arguments else "starts anew"
+        again = ": finished runs are kept" if "reproduce" in arguments else ""
     elif any(one.split("=")[0] == "--use_cache" for one in arguments):
-        kept = "goes on behind the finished languages"
+        again = ": finished languages are kept"
     else:
-        kept = "starts anew; with --use_cache PATH it would go on behind the finished languages"
-    return f"neuronxa: stopped; the same command {kept}"
+        again = ", with --use_cache PATH to keep languages as they are finished"
+    return f"neuronxa: stopped; run the same command again{again}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from neuronxa_task.plugin import (
     metadata_of_file,
     register,
 )
-from neuronxa_task.sampling import ALL
+from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.alignment import Retrieval, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
 from neuronxa_task.scoring.signature import DataFacts, signature
@@ -109,6 +109,8 @@ class NeuronXATask(Task):
             self.settings.split,
             (self.config.dataset_kwargs or {}).get("revision") if own else None,
         )
+        if "tatoeba" in self.corpus.name and self.settings.sample == FIRST:
+            _warn_of_first_sentences(self.settings.num_sentences)
         try:
             pivot, target = self.corpus.pairs(
                 self.settings.pivot, language, self.settings.count, self.settings.sample
@@ -259,6 +261,17 @@ class NeuronXATask(Task):
             self.settings.sample,
         )
         return signature(self.settings, data, answer.task.model)
+
+
+@cache
+def _warn_of_first_sentences(num_sentences: int | str) -> None:
+    """Said once in a run: the first Arabic pairs, say, are nearly all about one name and money."""
+    if num_sentences != ALL:
+        log.warning(
+            "Tatoeba's first %s sentences are not representative; score a random sample with "
+            "--metadata '{\"sample\": 1}'",
+            num_sentences,
+        )
 
 
 register()

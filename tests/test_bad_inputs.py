@@ -49,7 +49,10 @@ def one_line(text: str) -> str:
 WRONG_TYPES: dict[str, list[Any]] = {
     "num_sentences": ["", "many", 1, 0, -1, 2.5, True, None, [100], {}],
     "pivot": [1, None, ["eng_Latn", 2], {}, True],
+    "sample": ["", "last", -1, 1.5, True, None, [1], {}],
     "split": [1, None, [], {}],
+    **{name: ["", "yes", 1, None, []] for name in ("stability", "pairs")},
+    "max_batch_tokens": ["", "many", 0, -1, 1.5, True, [1], {}],
     "dataset": [1, True, [], {}],
     **{name: ["", "gates", 1, None, True, ["gate"], {}] for name in ("nas_site", "nav_site")},
     **{name: ["", "none", 1, None, ["mean"], {}] for name in ("pooling", "expert_values", "side")},
@@ -271,7 +274,7 @@ def test_interrupted_command_keeps_what_was_done(
     kept = languages_in(cache)
     assert process.returncode == 130, errors
     assert errors.strip().splitlines()[-1] == (
-        "neuronxa: stopped; the same command goes on behind the finished languages"
+        "neuronxa: stopped; run the same command again: finished languages are kept"
     )
     assert "Traceback" not in errors and not (tmp_path / "out").exists()
     assert 1 <= kept < 8, errors
@@ -298,5 +301,5 @@ def test_interrupted_command_line(tmp_path: Path) -> None:
     with mock.patch("neuronxa_task.own_text.make_tasks", side_effect=KeyboardInterrupt):
         done = neuronxa("tasks", tmp_path, "--name", "mine", "--output", tmp_path / "out")
     assert done.code == 130
-    assert done.errors.strip() == "neuronxa: stopped; the same command starts anew"
+    assert done.errors.strip() == "neuronxa: stopped; run the same command again"
     assert shutil.which("neuronxa", path=str(Path(sys.executable).parent)), "the command is there"

@@ -221,6 +221,7 @@ def test_reproduce_ends_with_all_of_these(run: Path, tmp_path: Path) -> None:
         ["predict", found, *there],
         ["rankc", found, *there],
         ["leaderboard", found, *there],
+        ["retrieval", found, "--paper", *there],
         ["report", found, "--paper", *there],
         ["correlate", found, *transfer],
         ["report", found, *transfer],

@@ -258,8 +258,8 @@ def test_task_files(
             text = (folder / name).read_text(encoding="utf-8")
             task |= yaml.load(text, Loader=TaskLoader)
         assert (task["dataset_path"], task["test_split"]) == (dataset, split)
-        assert (task["task"], task["doc_to_target"]) == (f"made_{code}", code)
-        assert task["metadata"]["pivot"] == task["doc_to_text"] == pivot
+        assert (task["task"], task["metadata"]["language"]) == (f"made_{code}", code)
+        assert task["metadata"]["pivot"] == pivot
         assert task["metadata"]["num_sentences"] == pairs
     group = yaml.safe_load((folder / "made.yaml").read_text(encoding="utf-8"))
     assert group["task"] == [f"made_{code}" for code in languages]

@@ -228,7 +228,7 @@ def test_what_a_predict_only_run_writes_is_no_accuracy(tmp_path: Path) -> None:
         run.task(f"mine_{language}", {"bypass": 999})
     run.write(tmp_path)
     printed = correlate(tmp_path, "--pattern", "mine=mine_{lang}").output
-    assert "mine" not in printed
+    assert "accuracy (mine)" not in printed
     assert "belebele" in printed
 
 

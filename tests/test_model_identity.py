@@ -233,6 +233,6 @@ def test_an_alias_of_no_model_is_an_error_that_lists_them(tmp_path: Path, alias:
 def test_inputs_of_the_field_join(other: str) -> None:
     alias = ("--alias", "/data/models/Qwen2.5-7B=Qwen/Qwen2.5-7B") if other == "localpath" else ()
     paths = CLAIMS / "join" / "a", CLAIMS / "join" / other
-    ended = neuronxa("correlate", *paths, "--resamples", 100, *alias)
+    ended = neuronxa("correlate", *paths, "--resamples", 100, "--full", *alias)
     assert ended.code == 0, ended.errors
     assert "neuronxa_flores with belebele acc, Qwen/Qwen2.5-7B" in ended.output

@@ -221,7 +221,7 @@ def test_a_task_opens_what_the_command_read(tmp_path: Path) -> None:
     assert [path.name for path in output.glob("mine_*.yaml")] == ["mine_fra_Latn.yaml"]
     task = yaml.safe_load((output / "mine_fra_Latn.yaml").read_text(encoding="utf-8"))
     text = corpus.load(str(source), None, "devtest", None)
-    assert text.pairs("eng_Latn", task["doc_to_target"], None) == (ENGLISH, FRENCH)
+    assert text.pairs("eng_Latn", task["metadata"]["language"], None) == (ENGLISH, FRENCH)
 
 
 def test_what_is_not_read_is_said(tmp_path: Path) -> None:

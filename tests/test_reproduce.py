@@ -257,8 +257,7 @@ def test_ctrl_c_says_how_to_go_on(harness: Harness, tmp_path: Path) -> None:
     ended = neuronxa("reproduce", path)
     assert ended.code == 130
     assert ended.errors.strip().splitlines() == [
-        "neuronxa: interrupted; finished runs are kept, and "
-        f"neuronxa reproduce {path} goes on with the others"
+        "neuronxa: stopped; run the same command again: finished runs are kept"
     ]
     harness.interrupted = ""
     reproduce.reproduce(path)
@@ -344,7 +343,11 @@ def test_no_result_file_is_a_failure(harness: Harness, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "commands", "skipped"),
     [
-        ("neuronxa_phrasebook", ["leaderboard", "report"], ["correlate and predict, which need"]),
+        (
+            "neuronxa_phrasebook",
+            ["leaderboard", "retrieval", "report"],
+            ["correlate and predict, which need"],
+        ),
         (
             "phrasebook_translation",
             [],

@@ -379,7 +379,7 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: list[int]
     ],
 )
 def test_inputs_of_the_field(inputs: str, options: tuple[object, ...], shown: str) -> None:
-    ended = neuronxa("correlate", CLAIMS / inputs, "--resamples", 100, *options)
+    ended = neuronxa("correlate", CLAIMS / inputs, "--resamples", 100, "--full", *options)
     assert ended.code == 0, ended.errors
     assert shown in ended.output
 

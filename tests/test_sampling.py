@@ -7,12 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import sentences
-from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of
+from lm_eval.tasks import TaskManager
+from runs import LANGUAGES, PIVOT, evaluate, layers_of, signature_of, write_text
 
 from neuronxa_task import corpus
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.own_text import make_tasks
 from neuronxa_task.results.comparable import differences
 from neuronxa_task.sampling import sampled_rows
+from neuronxa_task.task import _warn_of_first_sentences
 
 
 def test_the_first_rows_by_default() -> None:
@@ -86,3 +89,16 @@ def test_samples_are_not_mixed_with_first_sentences() -> None:
     (difference,) = differences(table)
     assert difference.startswith("b has sample:first")
     assert "sample:1" in difference
+
+
+@pytest.mark.parametrize(("metadata", "warnings"), [({}, 1), ({"sample": 1}, 0)])
+def test_first_sentences_of_tatoeba_warn_once(
+    metadata: dict[str, int], warnings: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_of_first_sentences.cache_clear()
+    make_tasks(write_text(tmp_path / "tatoeba"), "mine", "piv", tmp_path / "tasks")
+    manager = TaskManager(
+        include_path=str(tmp_path / "tasks"), include_defaults=False, metadata=metadata
+    )
+    manager.load_task_or_group(["mine"])
+    assert caplog.text.count("are not representative") == warnings

@@ -32,12 +32,4 @@ def reproduce(
     """
     from neuronxa_task.study.reproduce import reproduce as run
 
-    try:
-        run(config, dry_run=dry_run)
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\nneuronxa: interrupted; finished runs are kept, and neuronxa reproduce {config} "
-            "goes on with the others",
-            err=True,
-        )
-        raise typer.Exit(130) from None
+    run(config, dry_run=dry_run)

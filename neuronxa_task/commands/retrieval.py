@@ -12,10 +12,15 @@ def retrieval(
     alignment: options.Alignment = None,
     paper: options.Paper = False,
     pattern: options.Patterns = None,
+    alias: options.Aliases = None,
+    num_fewshot: options.NumFewshot = None,
+    chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
-    """How often a sentence's translation is its nearest neighbour: states beside hidden states.
+    """Compare retrieval by neuron states and by hidden states.
+
+    Retrieval is how often a sentence's translation is its nearest neighbour.
 
     For each model, over languages with much data (head, classes 3 to 5 of Joshi et al. 2020) and
     with little (tail, classes 0 to 2). Both directions count alike; means over layers, and each
@@ -24,10 +29,9 @@ def retrieval(
     Example: neuronxa retrieval demo_results/ --paper
     """
     from neuronxa_task.analysis.retrieval import published_lines, retrieval_table, shown
-    from neuronxa_task.results import read_results
     from neuronxa_task.tables import text, write
 
-    read = read_results(results, patterns=pattern or ())
+    read = options.read(results, pattern, alias, num_fewshot, chat_template)
     found = retrieval_table(
         read,
         options.choice_of(

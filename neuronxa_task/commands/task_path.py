@@ -6,9 +6,12 @@ import typer
 
 
 def task_path() -> None:
-    """Print the folder of the task files, where the harness does not find them by itself.
+    """Print the folder of the task files, for --include_path.
 
-    Example: lm_eval run --include_path "$(neuronxa task-path)" --tasks neuronxa_flores_core
+    Needed only where the harness does not find them by itself: packages in a zip file, or with
+    NEURONXA_DISCOVERY=0.
+
+    Example: neuronxa task-path
     """
     from neuronxa_task.task_configs import folder
 
