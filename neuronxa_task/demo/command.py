@@ -19,6 +19,7 @@ QUIET = {
     "LMEVAL_LOG_LEVEL": "ERROR",
     "TRANSFORMERS_VERBOSITY": "error",
     "DATASETS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers 5.0 shows its own whatever tqdm's delay
     "TQDM_DELAY": "3",
 }
 """Only errors are logged, and only what takes more than three seconds has a progress bar."""
