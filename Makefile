@@ -1,6 +1,7 @@
 # On a machine with Python 3.10+ and make:
 #   make demo    environment, install, the real harness on the packaged model and corpus
 #   make test    environment, install with the test tools, ruff, mypy, the tests
+#   make fast    the tests that start neither the harness nor a browser: under a minute
 #   make versions    the core tests with every supported combination of versions (noxfile.py)
 #   make real    two packages with open weights, and the tests of those real models
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task -type f -not -name '*.pyc')
 
-.PHONY: demo test versions real benchmark configs clean
+.PHONY: demo test fast versions real benchmark configs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/neuronxa demo
@@ -18,6 +19,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 # CORNERS="floor newest" runs some of them only.
 versions: $(BIN)/python

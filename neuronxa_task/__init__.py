@@ -1,12 +1,12 @@
 """NeuronXA: cross-lingual alignment of language models from their feed-forward neurons.
 
-Importing this package imports nothing else. What the harness needs of it is registered when a
-NeuronXA task is loaded (`neuronxa_task.plugin`).
+Importing this package imports nothing else. It registers with the harness when a NeuronXA task is
+loaded (`neuronxa_task.plugin`).
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # `typing` takes longer to import than this, whenever Python starts
+TYPE_CHECKING = False  # importing `typing` would slow down every start of Python
 if TYPE_CHECKING:
     from typing import Any
 

@@ -1,4 +1,4 @@
-"""`python -m neuronxa_task`: the `neuronxa` command."""
+"""Run the `neuronxa` command with `python -m neuronxa_task`."""
 
 from neuronxa_task.cli import main
 

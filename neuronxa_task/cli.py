@@ -1,4 +1,4 @@
-"""The `neuronxa` command. Scoring itself is the stock `lm_eval`; this is what stands around it."""
+"""The `neuronxa` command: everything but scoring, which the stock `lm_eval` does."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Options before the command."""
+    """Handle the options that come before a command."""
 
 
 app.command()(demo)
@@ -69,7 +69,7 @@ app.command("languages")(list_languages)
 
 
 def main() -> None:
-    """Run the command; a user's mistake ends with one line and exit code 1."""
+    """Run the command line; a `NeuronXAError` is printed as one line, with exit code 1."""
     try:
         app(prog_name="neuronxa")
     except NeuronXAError as error:

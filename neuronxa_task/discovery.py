@@ -1,11 +1,11 @@
-"""How the stock harness finds our tasks: a finder that waits for its task manager.
+"""How the stock harness finds our tasks: an import finder that waits for its task manager.
 
-A line of `lm_eval_neuronxa.pth` calls `install` when Python starts, so nothing is imported here
-that Python has not loaded by then, and no error leaves this module. Once the module that defines
-`TaskManager` is imported, its constructor indexes our folder, too. Until then, and in programs that
-never import the harness, the finder only compares module names.
+A line in `lm_eval_neuronxa.pth` calls `install` when Python starts. Therefore this module imports
+only what Python has already loaded by then, and it never raises. When the module that defines
+`TaskManager` is imported, its constructor is extended to index our folder. Until then, and in
+programs that never import the harness, the finder only compares module names.
 
-A harness that reads `lm_eval.tasks` entry points (its pull request 4015) finds our tasks by ours.
+A harness that reads `lm_eval.tasks` entry points (its pull request 4015) uses our entry point.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 from _thread import get_ident
 
-TYPE_CHECKING = False  # `typing` would take longer to import than all of this
+TYPE_CHECKING = False  # importing `typing` would take longer than everything here
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.abc import Loader
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 SWITCH = "NEURONXA_DISCOVERY"
-"""Environment variable; `0` leaves the harness as it is."""
+"""Environment variable; `0` leaves the harness unchanged."""
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "task_configs")
 MODULES = frozenset({"lm_eval.tasks", "lm_eval.tasks.manager"})
-"""Where `TaskManager` is defined: up to lm_eval 0.4.11, and since."""
+"""Modules that define `TaskManager`: up to lm_eval 0.4.11, and later."""
 
 
 def is_on() -> bool:
-    """Whether the user wants our tasks to be found."""
+    """Whether discovery is switched on; `NEURONXA_DISCOVERY=0` switches it off."""
     return os.environ.get(SWITCH, "1") != "0"
 
 
 def install() -> None:
-    """Let the task manager of every harness imported from now on find our tasks."""
+    """Make every harness that is imported from now on find our tasks; safe to call again."""
     if is_on() and not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 
 
 class Finder:
-    """Finds nothing itself: it asks the other finders for the task manager's module."""
+    """Wraps the loader that the other finders give for the task manager's module."""
 
     def __init__(self) -> None:
         self._searches: set[tuple[int, str]] = set()
@@ -50,9 +50,9 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The other finders' spec of the task manager's module; `None` for any other module."""
+        """The other finders' spec for the task manager's module; `None` for any other module."""
         search = (get_ident(), name)
-        # A finder that asks all others, as this one does, would ask this one again.
+        # Another finder that asks all finders would ask this one again.
         if name not in MODULES or search in self._searches:
             return None
         self._searches.add(search)
@@ -66,7 +66,7 @@ class Finder:
                     if hasattr(spec.loader, "exec_module"):
                         spec.loader = _Loader(spec.loader)  # type: ignore[arg-type, assignment]
                     return spec
-        except Exception:  # the import goes on without us, and says what is wrong
+        except Exception:  # the import continues without us and reports the error
             return None
         finally:
             self._searches.discard(search)
@@ -74,7 +74,7 @@ class Finder:
 
 
 class _Loader:
-    """The module's own loader, which it gets back before its code runs."""
+    """Wraps the module's loader, and restores it before the module's code runs."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -97,7 +97,7 @@ class _Loader:
 
 
 def extend(module: ModuleType) -> None:
-    """Let the `TaskManager` that `module` defines index our folder, after the harness's own."""
+    """Make the `TaskManager` that `module` defines index our folder after the harness's own."""
     manager = vars(module).get("TaskManager")
     if manager is None or manager.__module__ != module.__name__:
         return
@@ -106,7 +106,7 @@ def extend(module: ModuleType) -> None:
 
 
 def reads_entry_points(module: ModuleType, manager: type) -> bool:
-    """Whether a function of theirs asks for entry points, and so finds ours."""
+    """Whether a function in the module or class reads entry points, and so finds ours."""
     functions = (*vars(module).values(), *vars(manager).values())
     codes = (getattr(getattr(f, "__func__", f), "__code__", None) for f in functions)
     return any("entry_points" in getattr(code, "co_names", ()) for code in codes)
@@ -126,7 +126,7 @@ def _with_our_folder(initialize: Callable[..., None]) -> Callable[..., None]:
                 paths = with_our_folder(call.arguments.get("include_path"))
                 call.arguments["include_path"] = paths
             args, kwargs = call.args, call.kwargs
-        except Exception:  # a call that is wrong anyway; the harness says how
+        except Exception:  # the call is wrong anyway; the harness reports how
             pass
         initialize(*args, **kwargs)
 
@@ -134,10 +134,13 @@ def _with_our_folder(initialize: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_our_folder(include_path: Any) -> Any:
-    """The folders a user includes, behind ours, so that tasks of the same name are the user's.
+    """Put our folder before those that the user includes, so that the user's tasks win.
 
     Args:
-        include_path: a folder, several, or none, as `TaskManager` takes them.
+        include_path: one folder, several or none, as `TaskManager` accepts them.
+
+    Returns:
+        All folders; `include_path` itself if it already includes ours.
     """
     given = include_path if isinstance(include_path, (list, tuple)) else [include_path]
     paths = [os.fspath(path) for path in given if path]

@@ -1,4 +1,4 @@
-"""The one exception users meet, and how the command line shows it: as one line."""
+"""`NeuronXAError`, the exception for user errors, and how command lines show it: as one line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from types import TracebackType
 
 INTERRUPTED = 130
-"""Exit code of a process that Ctrl-C ended, as shells have it."""
+"""Exit code of a process stopped by Ctrl-C, as in shells."""
 
 
 class NeuronXAError(ValueError):
-    """A mistake or a limit that the user can act on: what came, what was expected, what to do."""
+    """An error that the user can fix: says what was received, what was expected and what to do."""
 
 
 def one_of(choices: Iterable[object], *, at_most: int = 12) -> str:
-    """The valid choices as text, shortened past `at_most`.
+    """Join choices with commas; after `at_most` of them, give the total number.
 
     >>> one_of(["gate", "product"])
     'gate, product'
@@ -30,7 +30,7 @@ def one_of(choices: Iterable[object], *, at_most: int = 12) -> str:
 
 
 def shortened(text: str, at_most: int = 60) -> str:
-    """A sentence or a name as a message shows it.
+    """Cut a text to `at_most` characters, with an ellipsis.
 
     >>> shortened("a very long sentence", at_most=8)
     'a very …'
@@ -39,7 +39,7 @@ def shortened(text: str, at_most: int = 60) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters spelled out, so that a name acts on no terminal or file.
+    """Escape control characters, so that a name cannot act on a terminal or a file.
 
     >>> printable("a\\x1b[2Jb")
     'a\\\\x1b[2Jb'
@@ -50,13 +50,17 @@ def printable(text: str) -> str:
 
 
 def did_you_mean(name: str, choices: Iterable[object]) -> str:
-    """` -- did you mean 'gate'?`, or nothing if no choice is near.
+    """Suggest the choice closest to a misspelt name, for the end of a message; empty if none is.
 
-    >>> did_you_mean("gates", ["gate", "product"])
-    " -- did you mean 'gate'?"
+    Swapped letters are the likeliest slip, so choices with the same letters come first.
+
+    >>> did_you_mean("nacsa", ["nasca", "navca"])
+    "; did you mean 'nasca'?"
     """
-    near = difflib.get_close_matches(name, map(str, choices), n=1)
-    return f" -- did you mean {near[0]!r}?" if near else ""
+    names = list(map(str, choices))
+    near = difflib.get_close_matches(name.lower(), names) or difflib.get_close_matches(name, names)
+    near.sort(key=lambda choice: sorted(choice) != sorted(name.lower()))
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _is_harness_command() -> bool:
@@ -67,9 +71,9 @@ def _is_harness_command() -> bool:
 
 
 def show_errors_as_one_line() -> None:
-    """Let the stock `lm_eval` command end with the message of a `NeuronXAError`, not a traceback.
+    """Make the stock `lm_eval` command print a `NeuronXAError` as one line, without a traceback.
 
-    Python code that calls the harness sees the exception unchanged.
+    Python code that calls the harness still gets the exception.
     """
     if not _is_harness_command():
         return
@@ -80,7 +84,7 @@ def show_errors_as_one_line() -> None:
             print(f"neuronxa: error: {printable(str(error))}", file=sys.stderr)
         elif isinstance(error, KeyboardInterrupt):
             print(f"\n{stopped(sys.argv)}", file=sys.stderr)
-            # After everything else that ends with the process, such as the cache's last writes.
+            # Registered last, so it runs after all other exit handlers, such as the cache's.
             atexit.register(os._exit, INTERRUPTED)
         else:
             show_traceback(kind, error, trace)
@@ -89,16 +93,18 @@ def show_errors_as_one_line() -> None:
 
 
 def stopped(command: Sequence[str]) -> str:
-    """What is said after Ctrl-C: how to go on.
+    """The message after Ctrl-C: whether the same command continues or starts over.
 
     >>> stopped(["lm_eval", "--tasks", "mine", "--use_cache", "cache/mine"])
-    'neuronxa: stopped; run the same command again: finished languages are kept'
+    'neuronxa: stopped; the same command continues after the finished languages'
     """
     program, *arguments = command
     if Path(program).name in ("neuronxa", "cli.py"):
-        again = ": finished runs are kept" if "reproduce" in arguments else ""
-    elif any(one.split("=")[0] == "--use_cache" for one in arguments):
-        again = ": finished languages are kept"
+        next_run = (
+            "continues after the finished runs" if "reproduce" in arguments else "starts over"
+        )
+    elif any(argument.split("=")[0] == "--use_cache" for argument in arguments):
+        next_run = "continues after the finished languages"
     else:
-        again = ", with --use_cache PATH to keep languages as they are finished"
-    return f"neuronxa: stopped; run the same command again{again}"
+        next_run = "starts over; with --use_cache PATH it continues after the finished languages"
+    return f"neuronxa: stopped; the same command {next_run}"

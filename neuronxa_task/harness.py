@@ -1,6 +1,6 @@
-"""The installed harness, used as a command: its tasks' names, its options, and running it.
+"""The installed harness as a command: the names of its tasks, its options, and running it.
 
-None of this imports torch or builds the harness's task index, which takes seconds.
+Nothing here imports torch or builds the harness's task index, which would take seconds.
 """
 
 from __future__ import annotations
@@ -15,45 +15,49 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from neuronxa_task import task_configs
 from neuronxa_task.errors import NeuronXAError
 
-OWN_TASKS = Path(__file__).parent / "task_configs"
 NAME = re.compile(
     rb"""^["']?(?:task|group|tag)["']?[ \t]*:[ \t]*([^\s#\[].*)"""
     rb"""|^["']?tag["']?[ \t]*:[ \t]*((?:\n[ \t]*-[ \t].*)+)""",
     re.MULTILINE,
 )
-"""The name in a task file's `task`, `group` or `tag`; several tags have a line each."""
+"""Matches the names in a task file's `task`, `group` and `tag`, also tags on several lines."""
 
 
 def task_names(include_paths: Iterable[str | Path] = ()) -> set[str]:
-    """Names of the harness's tasks, groups and tags, read from its task files.
+    """Names of all tasks, groups and tags of the harness and of this package.
 
-    The files are searched for the lines that name them and not parsed, which takes half a second
-    for the harness's 14,000 files, where its own index takes about eight. The result may hold a few
-    more names than that index, of files that it fails to load.
+    The task files are searched for the lines with names, not parsed. That takes half a second for
+    the harness's 14,000 files, and its own index takes about eight. A few names may belong to files
+    that the harness cannot load.
 
     Args:
-        include_paths: further folders, as `--include_path` takes them.
+        include_paths: further folders of task files, as for `--include_path`.
     """
     names: set[str] = set()
-    for folder in (_package() / "tasks", OWN_TASKS, *include_paths):
+    package = package_folder()
+    if package is None:
+        raise NeuronXAError("lm_eval is not installed; install it first: pip install lm-eval")
+    for folder in (package / "tasks", task_configs.folder(), *include_paths):
         for path in _task_files(str(folder)):
             for word, lines in NAME.findall(Path(path).read_bytes()):
-                found = (word or lines).decode("utf-8", "replace").splitlines()
-                names.update(_unquoted(line) for line in found if line.strip())
+                listed = (word or lines).decode("utf-8", "replace").splitlines()
+                names.update(_unquoted(line) for line in listed if line.strip())
     return names
 
 
-def _package() -> Path:
+def package_folder() -> Path | None:
+    """Folder of the installed harness's source; `None` if it is not installed."""
     spec = importlib.util.find_spec("lm_eval")
     if spec is None or not spec.submodule_search_locations:
-        raise NeuronXAError("lm_eval is not installed; install it first: pip install lm-eval")
+        return None
     return Path(spec.submodule_search_locations[0])
 
 
 def _task_files(folder: str) -> Iterator[str]:
-    """Files whose name ends in `yaml` or has no ending, which other task files include."""
+    """Files with the ending `yaml` or without an ending, which other task files include."""
     if not Path(folder).is_dir():
         return
     with os.scandir(folder) as entries:
@@ -65,7 +69,7 @@ def _task_files(folder: str) -> Iterator[str]:
 
 
 def _unquoted(line: str) -> str:
-    """The name in a line.
+    """The name in a line of YAML.
 
     >>> _unquoted("  - 'xnli'  # a tag")
     'xnli'
@@ -74,9 +78,9 @@ def _unquoted(line: str) -> str:
 
 
 def config_keys() -> Mapping[str, Any]:
-    """The keys of the YAML file that `lm_eval run --config` reads, and the types of their values.
+    """Keys of the YAML file for `lm_eval run --config`, with the types of their values.
 
-    Every supported harness (0.4.10 and later) has that option.
+    All supported harnesses (0.4.10 and later) have this option.
     """
     from lm_eval.config.evaluate_config import EvaluatorConfig
 
@@ -88,21 +92,21 @@ def config_keys() -> Mapping[str, Any]:
 def run_module(
     module: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> int:
-    """Run `python -m MODULE ARGUMENTS` in a process of its own; its exit code.
+    """Run `python -m MODULE ARGUMENTS` in a child process, and return its exit code.
 
-    Ctrl-C reaches this process alone, which then stops the other one, so that only one of them
-    reports the interruption.
+    Only this process receives Ctrl-C and then stops the child, so that the interruption is reported
+    once.
 
     Args:
         module: `lm_eval` or `neuronxa_task`.
-        arguments: of its command line.
-        environment: variables that are set for it in addition.
+        arguments: its command-line arguments.
+        environment: environment variables to add.
 
     Raises:
-        KeyboardInterrupt: the user pressed Ctrl-C; the process has been stopped.
+        KeyboardInterrupt: the user pressed Ctrl-C; the child has been stopped.
     """
     command = [sys.executable, "-m", module, *arguments]
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which the new process inherits
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the child
     try:
         process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
     finally:

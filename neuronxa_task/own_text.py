@@ -1,19 +1,18 @@
-"""Task files for a user's own parallel text, which is checked first."""
+"""Check a user's own parallel text and write task files for it."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from neuronxa_task import corpus
 from neuronxa_task.corpus.language_names import has_form_of_code, language_code, nearest_code
 from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of, printable, shortened
+from neuronxa_task.harness import task_names
 from neuronxa_task.languages.codes import language
+from neuronxa_task.output import require_writable
 from neuronxa_task.task_files import TaskFamily, write_family
 
 
@@ -27,30 +26,30 @@ def make_tasks(
     split: str = "devtest",
     columns: Sequence[str] | None = None,
 ) -> str:
-    """Check parallel text and write one task per language and their group.
+    """Check parallel text, and write one task per language and a group of them.
 
     Args:
         source: folder of text files, table, or local data set.
-        name: of the group.
-        pivot: language that the others are compared with.
-        output: folder of the YAML files, for `lm_eval --include_path`.
-        languages: target languages; all but the pivot for `None`.
-        num_sentences: sentence pairs to score, at most.
-        split: split of the text, where it has several.
-        columns: columns or files that are read, all others being left out; all for `None`.
+        name: name of the group.
+        pivot: language to compare the others with.
+        output: folder for the YAML files, for `lm_eval --include_path`.
+        languages: target languages; `None` for all but the pivot.
+        num_sentences: score at most this many sentence pairs.
+        split: split of the text, if it has several.
+        columns: columns or files to read; `None` for all.
 
     Returns:
-        What was read and what was not, and the command that scores it.
+        A summary of what was read and what was not, and the command to score a model.
 
     Raises:
-        NeuronXAError: the text is missing or not parallel, an empty sentence in any line of it, a
-            column that is no language, a name that is taken, or a folder that cannot be written.
+        NeuronXAError: the text is missing or not parallel, a sentence is empty, a column is not a
+            language, the name is taken, or `output` cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise NeuronXAError(f"--name is {name!r}; expected letters, digits, '_', '-' and '.'")
     if num_sentences < 2:
         raise NeuronXAError(f"--num-sentences is {num_sentences}; at least 2 are needed")
-    _require_writable(output)
+    require_writable(output, "--output")
     text = _opened(source, split)
     pivot = _pivot_of(text, source, pivot)
     targets = _targets(text, source, pivot, languages, columns)
@@ -82,27 +81,17 @@ def make_tasks(
     )
 
 
-# ---------------------------------------------------------------- what is asked for
-
-
-def _require_writable(output: Path) -> None:
-    """The folder, or the one that it will be made in, takes files: found out before the work."""
-    try:
-        there = next(path for path in (output, *output.absolute().parents) if os.path.lexists(path))
-        if not there.is_dir():
-            raise NeuronXAError(f"--output is {output}, but {there} is a file; expected a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise NeuronXAError(f"--output is {output}, but {there} cannot be written")
-    except (OSError, ValueError) as error:
-        raise NeuronXAError(f"--output is {str(output)!r}, which is no folder: {error}") from error
+# ---------------------------------------------------------------- checks
 
 
 def _opened(source: Path, split: str) -> corpus.Corpus:
     try:
         str(source).encode()
         source.lstat()
-    except ValueError as error:  # a NUL, or bytes that are no UTF-8
-        raise NeuronXAError(f"{str(source)!r} is no path that a task can name: {error}") from error
+    except ValueError as error:  # a NUL, or bytes that are not UTF-8
+        raise NeuronXAError(
+            f"{str(source)!r} cannot be the path of a task's data: {error}"
+        ) from error
     except (FileNotFoundError, NotADirectoryError):
         raise NeuronXAError(
             f"{source} does not exist; expected a folder of text files or a table"
@@ -118,8 +107,8 @@ def _pivot_of(text: corpus.Corpus, source: Path, pivot: str) -> str:
     if text.is_table and not any(map(language_code, text.languages)):
         names = one_of((shortened(name, 30) for name in text.languages), at_most=4)
         raise NeuronXAError(
-            f"{source} has no column named for a language ({names}); expected a first line with "
-            "codes such as eng_Latn or fr, or with names in English"
+            f"{source} has no column named after a language ({names}); expected a first line of "
+            "codes such as eng_Latn or fr, or of names in English"
         )
     names = one_of(shortened(name, 30) for name in text.languages)
     raise NeuronXAError(
@@ -135,7 +124,7 @@ def _targets(
     languages: Sequence[str] | None,
     columns: Sequence[str] | None,
 ) -> list[str]:
-    """Target languages by the data's names; columns that are no language have to be left out."""
+    """Target languages by the data's names; fails if a column is not a language."""
     chosen = languages if languages is not None else columns
     if chosen is not None:
         if columns is not None:
@@ -149,7 +138,7 @@ def _targets(
         _require_languages(text, source, targets, pivot)
     if not targets:
         others = f"; not read: {one_of(text.not_read, at_most=4)}" if text.not_read else ""
-        raise NeuronXAError(f"{source} has no language beside the pivot {pivot!r}{others}")
+        raise NeuronXAError(f"{source} has no language other than the pivot {pivot!r}{others}")
     if odd := [one for one in targets if not re.fullmatch(r"[\w .+()-]+", one)]:
         raise NeuronXAError(
             f"{source}: {shortened(odd[0])!r} cannot be part of a task's name; name the language "
@@ -164,7 +153,7 @@ def _require_languages(
     faults = [f"column {shortened(name, 30)!r} {fault}" for name, fault in text.refused.items()]
     if text.is_table:
         unknown = [one for one in targets if not (has_form_of_code(one) or language_code(one))]
-        faults += [f"column {shortened(one, 30)!r} is no known language" for one in unknown]
+        faults += [f"column {shortened(one, 30)!r} is not a known language" for one in unknown]
         targets = [one for one in targets if one not in unknown]
     if faults:
         kept = ",".join([pivot, *targets])
@@ -177,32 +166,13 @@ def _require_languages(
 
 
 def _require_free(name: str, targets: Iterable[str]) -> None:
-    """No task of the harness or of this package may be hidden by one of the same name."""
-    if taken := [task for task in (name, *(f"{name}_{t}" for t in targets)) if task in _tasks()]:
+    """Check that the names are not those of existing tasks, which they would hide."""
+    existing = task_names()
+    if taken := [task for task in (name, *(f"{name}_{t}" for t in targets)) if task in existing]:
         raise NeuronXAError(
             f"--name {name} would hide the task {taken[0]} of lm_eval; choose another, such as "
             f"--name my_{name}"
         )
-
-
-@cache
-def _tasks() -> frozenset[str]:
-    """Names of the installed tasks, groups and tags.
-
-    From the lines of their files: the harness's own index takes seven times as long.
-    """
-    harness = find_spec("lm_eval")
-    roots = [
-        Path(__file__).parent,
-        *map(Path, (harness and harness.submodule_search_locations) or ()),
-    ]
-    name = re.compile(rb"^[ -]*(?:task|group|tag): *[\"']?([\w.+-]+)", re.MULTILINE)
-    return frozenset(
-        found.decode()
-        for root in roots
-        for path in root.rglob("*.yaml")
-        for found in name.findall(path.read_bytes())
-    )
 
 
 def _command(
@@ -215,7 +185,7 @@ def _command(
     split: str,
     columns: Sequence[str] | None,
 ) -> str:
-    """The command as one line of text, whatever the paths hold: it stands in the files' heads."""
+    """The command on one line, even if a path has line breaks: for the first line of the files."""
     parts = ["neuronxa", "tasks", str(source), "--name", name, "--pivot", pivot]
     parts += ["--output", str(output), "--num-sentences", str(num_sentences)]
     parts += ["--languages", ",".join(languages)] if languages is not None else []
@@ -224,11 +194,11 @@ def _command(
     return printable(shlex.join(parts))
 
 
-# ---------------------------------------------------------------- what is said
+# ---------------------------------------------------------------- summary
 
 
 def _named(code: str) -> str:
-    """A code with its language's name, where a list knows one.
+    """A code with its language's name, if it is known.
 
     >>> _named("fra_Latn"), _named("frz_Latn")
     ('fra_Latn (French)', 'frz_Latn')
@@ -238,26 +208,26 @@ def _named(code: str) -> str:
 
 def _notes(text: corpus.Corpus, columns: dict[str, list[str]], family: TaskFamily) -> list[str]:
     notes = [
-        f"warning: no list knows the language {code!r}{nearest_code(code)}"
+        f"warning: unknown language {code!r}{nearest_code(code)}"
         for code in columns
         if language_code(code) is None
     ]
     if text.not_read:
         notes.append(f"not read: {one_of(map(printable, text.not_read), at_most=8)}")
-    if left_out := [name for name in text.refused if name not in columns]:
-        notes.append(f"columns left out: {one_of(map(printable, left_out), at_most=8)}")
+    if skipped := [name for name in text.refused if name not in columns]:
+        notes.append(f"columns left out: {one_of(map(printable, skipped), at_most=8)}")
     scored = {code: sentences[: family.num_sentences] for code, sentences in columns.items()}
     repeated = {code: len(sentences) - len(set(sentences)) for code, sentences in scored.items()}
     if any(repeated.values()):
         notes.append(
-            f"note: sentences occur twice in {_counts(repeated)}; a repeated sentence is never its "
-            "pair's only nearest, so it counts as not aligned"
+            f"note: repeated sentences in {_counts(repeated)}; a repeated sentence is never "
+            "strictly nearest, so its pair counts as not aligned"
         )
     marked = {code: sum("\ufeff" in one for one in sentences) for code, sentences in scored.items()}
     if any(marked.values()):
         notes.append(
-            f"note: sentences hold a byte order mark (U+FEFF) in {_counts(marked)}; the model "
-            "reads it as a token: remove it"
+            f"note: byte order marks (U+FEFF) in sentences of {_counts(marked)}; remove them, "
+            "since the model reads them as tokens"
         )
     return notes
 

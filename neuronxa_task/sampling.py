@@ -1,4 +1,4 @@
-"""Which sentence pairs of a corpus are scored: the first ones, or a random sample."""
+"""Which sentence pairs of a corpus to score: the first ones or a random sample."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ Sample = int | Literal["first"]
 
 
 def sampled_rows(available: int, count: int | None, sample: Sample = FIRST) -> Sequence[int]:
-    """The rows of the pairs that are scored, in ascending order.
+    """Rows of the pairs to score, in ascending order.
 
-    A sample is the `count` rows r with the smallest SHA-256 of `"<seed>:<r>"`. It depends on
-    nothing but the seed and the number of rows, so that languages of one parallel corpus are scored
-    on the same sentences under every version of every library; and a smaller sample is part of a
-    larger one of the same seed.
+    A random sample is the `count` rows r with the smallest SHA-256 of `"<seed>:<r>"`. It depends
+    only on the seed and the number of rows. So all languages of a parallel corpus get the same
+    sentences, with any version of any library, and a smaller sample is part of a larger one.
 
     Args:
-        available: rows that the corpus has.
-        count: rows that are scored, at most `available`; all of them for `None`.
+        available: number of rows in the corpus.
+        count: number of rows to score, at most `available`; `None` for all.
         sample: `first`, or the seed of a random sample.
 
     >>> sampled_rows(1000, 3), sampled_rows(1000, 3, sample=1), sampled_rows(1000, 4, sample=1)

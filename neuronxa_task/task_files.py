@@ -1,4 +1,4 @@
-"""Task configurations of the harness: one YAML per language, their groups, and a shared base."""
+"""Write task files for the harness: one YAML per language, groups, and a shared base."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ WRITTEN_BY = "# Written by "
 HEADER = WRITTEN_BY + "`{command}`; change that, not this file.\n"
 
 TASK_CLASS = "neuronxa.NeuronXATask"
-"""Name of the task's class in a YAML file, and so of the Python file beside it."""
+"""Name of the task class in YAML files; the Python file next to them has the same name."""
 
 NOT_IN_YAML = "[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
-"""Characters that JSON leaves as they are and YAML takes for none, or for the end of a line."""
+"""Characters that JSON does not escape but YAML rejects, or reads as the end of a line."""
 
 
 @dataclass(frozen=True)
 class TaskFamily:
-    """One NeuronXA task per language over the same data.
+    """One NeuronXA task per language on the same data.
 
     Attributes:
-        name: of the group; a language's task is `<name>_<language>`.
+        name: name of the group; a language's task is `<name>_<language>`.
         dataset_path: hub name, or path of a folder or table.
-        pivot: language that the others are compared with.
+        pivot: language to compare the others with.
         split: split of the data.
-        languages: names of the target languages, as the data names them.
-        configurations: data set configuration by language, where the data has them.
+        languages: the data's names of the target languages.
+        configurations: data set configuration by language, if the data has configurations.
         revision: commit of a hub data set.
-        groups: further groups by name, each with some of the languages.
-        num_sentences: how many pairs are scored.
-        command: what writes the files, for their first line.
+        groups: languages of further groups, by name.
+        num_sentences: number of pairs to score.
+        command: the command that writes the files, for their first line.
     """
 
     name: str
@@ -51,17 +51,17 @@ class TaskFamily:
     num_sentences: int = 100
 
     def task(self, language: str) -> str:
-        """Name of a language's task."""
+        """Name of a language's task, `<name>_<language>`."""
         return f"{self.name}_{language}"
 
 
 def write_family(family: TaskFamily, folder: Path) -> None:
-    """Write a family's YAML files into `folder`, which is made if needed.
+    """Write the YAML files of a family to `folder`, and remove tasks of an earlier call.
 
     Raises:
         NeuronXAError: the folder cannot be written.
     """
-    base = f"_{family.name}_yaml"  # without the ending .yaml, which would make it a task
+    base = f"_{family.name}_yaml"  # with the ending .yaml it would be a task
     files = {base: _base(family), "neuronxa.py": reexport("neuronxa_task.task", "NeuronXATask")}
     for language in family.languages:
         files[f"{family.task(language)}.yaml"] = _task(family, language, base)
@@ -72,7 +72,7 @@ def write_family(family: TaskFamily, folder: Path) -> None:
 
 
 def _remove_earlier(folder: Path, base: str, files: Collection[str]) -> None:
-    """Remove the tasks that an earlier call wrote over the same base: languages may have gone."""
+    """Remove tasks that an earlier call wrote with the same base, for other languages."""
     for path in folder.glob("*.yaml"):
         if path.name in files:
             continue
@@ -82,9 +82,14 @@ def _remove_earlier(folder: Path, base: str, files: Collection[str]) -> None:
 
 
 def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
-    """Write YAML texts by file name, each under a line that names the command which wrote it.
+    """Write files, each with a first line that names the command.
 
-    All are written before the first takes its name, so that a full disk leaves what was there.
+    All are written before the first is renamed, so that a full disk leaves the old files intact.
+
+    Args:
+        files: text by file name.
+        folder: the folder, which is created if needed.
+        command: the command that writes the files.
 
     Raises:
         NeuronXAError: the folder cannot be written.
@@ -105,15 +110,15 @@ def write_files(files: Mapping[str, str], folder: Path, command: str) -> None:
 
 
 def reexport(module: str, name: str) -> str:
-    """A Python file that lets the YAML files beside it name `module`'s `name` with `!function`.
+    """Text of a Python file that makes `name` of `module` available to YAML's `!function`.
 
-    lm_eval 0.4.10 and 0.4.11 take whatever stands before the last dot for a file beside the YAML.
+    lm_eval 0.4.10 and 0.4.11 read the part before the last dot as a file next to the YAML.
     """
     return f"from {module} import {name}\n\n__all__ = [{_quoted(name)}]\n"
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar: JSON strings are YAML strings, and `no` must not become false."""
+    """Quote a YAML string as JSON, so that `no` does not become false."""
     return re.sub(
         NOT_IN_YAML,
         lambda mark: f"\\u{ord(mark[0]):04x}",
@@ -134,7 +139,7 @@ def _base(family: TaskFamily) -> str:
 
 
 def _task(family: TaskFamily, language: str, base: str) -> str:
-    """A language's task; the harness takes the metadata of one file only, so it is all here."""
+    """YAML of a language's task; the harness does not merge metadata, so all of it is here."""
     configuration = family.configurations.get(language)
     return (
         f"include: {base}\n"
@@ -149,7 +154,7 @@ def _task(family: TaskFamily, language: str, base: str) -> str:
 
 
 def group(name: str, tasks: Sequence[str], metrics: Sequence[str]) -> str:
-    """A group whose value is the unweighted mean over its tasks."""
+    """YAML of a group whose value is the unweighted mean over its tasks."""
     members = "".join(f"  - {_quoted(task)}\n" for task in tasks)
     means = "".join(
         f"  - {{metric: {metric}, aggregation: mean, weight_by_size: false}}\n"

@@ -32,9 +32,11 @@ NO_TINY_FORM = {
 NO_NEURONS = r"layer [012] \(.+\) has no feed-forward neurons to read; looked for .+; supported: "
 OTHER_ROWS = r"layer 0 holds \[.+\] values for 2 x 7 tokens; expected \[2, 7, 32\]; supported: "
 TWICE = "layer 0 runs its output projection .+ 2 times in one forward pass.*; supported: "
-OUTSIDE = r"layer 1 \(.+\) does not start from what layer 0 gives.*; supported: "
-OTHER_LAST = r"gives a last hidden state of shape \[2, 7, 64\]; expected \[2, 7, 32\]; supported: "
-PADDED = "gives a sentence other states when its batch is padded .*; supported: "
+OUTSIDE = r"layer 1 \(.+\) does not start from the output of layer 0.*; supported: "
+OTHER_LAST = (
+    r"returns a last hidden state of shape \[2, 7, 64\]; expected \[2, 7, 32\]; supported: "
+)
+PADDED = "changes the states of a sentence when its batch is padded .*; supported: "
 NO_LIST = "no list of 3 text layers found in .+; looked for "
 NO_TEXT = "describes no text layers; looked for "
 NOT_ALONE = r"cannot run token ids of shape \[2, 7\] by themselves: "
@@ -98,7 +100,7 @@ OTHER_FORMS = [  # dense ones of families whose usual form routes tokens, mixed 
     Case("seq2seq", "t5", (("feed_forward_proj", "gated-gelu"),)),
 ]
 READ += OTHER_FORMS
-ROUTED = r"layer 0 routes tokens to experts in a way that is not known .*DogeCDMoE.*; supported: "
+ROUTED = r"layer 0 routes tokens to experts in an unknown way .*DogeCDMoE.*; supported: "
 REASONS[Case("causal", "doge", (("is_moe", True), ("num_experts", 16)))] = ROUTED
 
 

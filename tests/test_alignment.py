@@ -21,8 +21,8 @@ def random_vectors(n: int, features: int, layers: int = 1, seed: int = 0) -> lis
     return [torch.randn(n, features, generator=generator) for _ in range(layers)]
 
 
-def naive_halves(pivot: torch.Tensor, target: torch.Tensor) -> tuple[list[bool], list[bool]]:
-    """Row and column halves by the definition (DESIGN section 1), in Python floats."""
+def naive_directions(pivot: torch.Tensor, target: torch.Tensor) -> tuple[list[bool], list[bool]]:
+    """From the pivot (rows) and to it (columns), by the definition, in Python floats."""
 
     def cosine(a: list[float], b: list[float]) -> float:
         dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
@@ -39,7 +39,7 @@ def naive_halves(pivot: torch.Tensor, target: torch.Tensor) -> tuple[list[bool],
 @pytest.mark.parametrize("n", [2, 3, 17])
 @pytest.mark.parametrize("noise", [0.1, 1.0, 5.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_halves_follow_the_definition(n: int, noise: float, dtype: torch.dtype) -> None:
+def test_directions_follow_the_definition(n: int, noise: float, dtype: torch.dtype) -> None:
     pivot = random_vectors(n, 8, layers=3)
     target = [
         p + noise * q for p, q in zip(pivot, random_vectors(n, 8, layers=3, seed=1), strict=True)
@@ -47,7 +47,7 @@ def test_halves_follow_the_definition(n: int, noise: float, dtype: torch.dtype) 
     pivot, target = [p.to(dtype) for p in pivot], [t.to(dtype) for t in target]
     found = retrieval(pivot, target)
     for layer in range(3):
-        row, column = naive_halves(pivot[layer], target[layer])
+        row, column = naive_directions(pivot[layer], target[layer])
         assert found.from_pivot[layer].tolist() == row
         assert found.to_pivot[layer].tolist() == column
 
@@ -85,7 +85,7 @@ def test_permuting_the_pairs_permutes_the_answer() -> None:
     assert torch.equal(found[:, order], permuted)
 
 
-def test_exchanging_the_languages_exchanges_the_halves() -> None:
+def test_exchanging_the_languages_exchanges_the_directions() -> None:
     pivot = random_vectors(30, 6)
     target = [p + q for p, q in zip(pivot, random_vectors(30, 6, seed=1), strict=True)]
     forth, back = retrieval(pivot, target), retrieval(target, pivot)
@@ -216,12 +216,12 @@ def test_equal_sentences_tie_although_two_processes_round_them_differently() -> 
 
 
 def test_metrics_and_layers() -> None:
-    def halves(rows: list[list[int]]) -> torch.Tensor:
+    def bools(rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, dtype=torch.bool)
 
-    nas = Retrieval(halves([[1, 1, 1, 1], [1, 0, 0, 1]]), halves([[1, 1, 0, 1], [1, 1, 0, 0]]))
-    nav = Retrieval(halves([[1, 0, 0, 0], [0, 0, 0, 0]]), halves([[1, 0, 0, 0], [1, 1, 1, 1]]))
-    emb = Retrieval(torch.ones(3, 4, dtype=torch.bool), halves([[0] * 4, [1] * 4, [1, 1, 0, 0]]))
+    nas = Retrieval(bools([[1, 1, 1, 1], [1, 0, 0, 1]]), bools([[1, 1, 0, 1], [1, 1, 0, 0]]))
+    nav = Retrieval(bools([[1, 0, 0, 0], [0, 0, 0, 0]]), bools([[1, 0, 0, 0], [1, 1, 1, 1]]))
+    emb = Retrieval(torch.ones(3, 4, dtype=torch.bool), bools([[0] * 4, [1] * 4, [1, 1, 0, 0]]))
     alignment = Alignment(nas, nav, emb)
     # nas: layers 3/4 and 1/4; nav: 1/4 and 0; emb: 0, 1 and 1/2.
     assert alignment.metrics() == {

@@ -35,6 +35,8 @@ from neuronxa_task.own_text import make_tasks
 from neuronxa_task.settings import Settings
 from neuronxa_task.task import NeuronXATask
 
+pytestmark = pytest.mark.slow
+
 
 def one_line(text: str) -> str:
     """The error of a run, which is its last line, without a traceback."""
@@ -155,7 +157,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "a tokenizer that returns no tokens": (
         with_silent_tokenizer,
-        "makes no tokens of the sentence",
+        "gives no tokens for the sentence",
     ),
 }
 
@@ -274,7 +276,7 @@ def test_interrupted_command_keeps_what_was_done(
     kept = languages_in(cache)
     assert process.returncode == 130, errors
     assert errors.strip().splitlines()[-1] == (
-        "neuronxa: stopped; run the same command again: finished languages are kept"
+        "neuronxa: stopped; the same command continues after the finished languages"
     )
     assert "Traceback" not in errors and not (tmp_path / "out").exists()
     assert 1 <= kept < 8, errors
@@ -301,5 +303,5 @@ def test_interrupted_command_line(tmp_path: Path) -> None:
     with mock.patch("neuronxa_task.own_text.make_tasks", side_effect=KeyboardInterrupt):
         done = neuronxa("tasks", tmp_path, "--name", "mine", "--output", tmp_path / "out")
     assert done.code == 130
-    assert done.errors.strip() == "neuronxa: stopped; run the same command again"
+    assert done.errors.strip() == "neuronxa: stopped; the same command starts over"
     assert shutil.which("neuronxa", path=str(Path(sys.executable).parent)), "the command is there"

@@ -19,6 +19,7 @@ from commands import neuronxa
 from test_own_text import ENGLISH, FRENCH, TEXT, named, packed, table, write
 
 from neuronxa_task import corpus
+from neuronxa_task.corpus import files
 
 Make = Callable[[Path], Path]
 FILES = {f"{code}.txt": lines for code, lines in TEXT.items()}
@@ -113,7 +114,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     "empty folder": (named({}), (), "does not exist"),
     "only notes": (named({"README.md": ["about"]}), (), "holds no text; expected one file per"),
     "nested": (lambda root: texts()(root / "outer").parent, (), "name a folder inside"),
-    "one language": (named({"eng_Latn.txt": ENGLISH}), (), "has no language beside the pivot"),
+    "one language": (named({"eng_Latn.txt": ENGLISH}), (), "has no language other than the pivot"),
     "no pivot": (
         named({"fra_Latn.txt": FRENCH}),
         (),
@@ -127,7 +128,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     ),
     "mistyped language": (texts(), ("--languages", "fra_Latm"), "did you mean 'fra_Latn'?"),
     "pivot as target": (texts(), ("--languages", "eng_Latn"), "pivot and target are both"),
-    "no languages": (texts(), ("--languages", " , "), "has no language beside the pivot"),
+    "no languages": (texts(), ("--languages", " , "), "has no language other than the pivot"),
     "a line too few": (
         texts(fra_Latn=FRENCH[:-1]),
         (),
@@ -209,7 +210,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     "no header": (
         file("t.csv", "Hello.,Salut.\nBye.,Ciao.\n"),
         (),
-        "no column named for",
+        "no column named after",
     ),
     "another delimiter": (
         file("t.csv", "eng_Latn:fra_Latn\na:b\nc:d\n"),
@@ -219,30 +220,31 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     "a column of numbers": (
         columns({"id": ["1", "2", "3"]}),
         (),
-        "column 'id' holds no letters ('1', …); leave it out: --columns eng_Latn,fra_Latn,deu_Latn",
+        "column 'id' contains no letters ('1', …); leave it out: --columns "
+        "eng_Latn,fra_Latn,deu_Latn",
     ),
     "a column of identifiers": (
         columns({"id": ["a1", "b2", "c3"]}),
         (),
-        "holds no sentences",
+        "contains no sentences",
     ),
     "a column without a name": (columns({"": ["x", "y", "z"]}), (), "column '4' has no name"),
     "pandas' index": (columns({"Unnamed: 0": [0, 1, 2]}), (), "column 'Unnamed: 0' has no name"),
     "a column twice": (
         file("t.csv", "eng_Latn,fra_Latn,fra_Latn\na,b,c\nd,e,f\n"),
         (),
-        "column 'fra_Latn' is there 2 times",
+        "column 'fra_Latn' occurs 2 times",
     ),
-    "a name and its code": (columns({"French": FRENCH}), (), "column 'fra_Latn' is there 2 times"),
+    "a name and its code": (columns({"French": FRENCH}), (), "column 'fra_Latn' occurs 2 times"),
     "no known language": (
         columns({"topic": ["doors", "cats", "six"]}),
         (),
-        "'topic' is no known",
+        "'topic' is not a known",
     ),
     "a column of numbers chosen": (
         columns({"id": ["1", "2", "3"]}),
         ("--columns", "eng_Latn,id"),
-        "column 'id' holds no letters",
+        "column 'id' contains no letters",
     ),
     "an empty column": (columns({"ita_Latn": ["", "", ""]}), (), "column 'ita_Latn' is empty"),
     "an empty cell": (
@@ -280,24 +282,24 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
         (),
         "2 of fra_Latn is None",
     ),
-    "broken jsonl": (file("t.jsonl", '{"eng_Latn": "a"'), (), "line 1 is no JSON: "),
-    "a key twice": (file("t.jsonl", '{"a": "b", "a": "c"}'), (), "the key 'a' is there twice"),
-    "deep json": (file("t.json", "[" * 100_000), (), "t.json is no JSON: "),
+    "broken jsonl": (file("t.jsonl", '{"eng_Latn": "a"'), (), "line 1 is not JSON: "),
+    "a key twice": (file("t.jsonl", '{"a": "b", "a": "c"}'), (), "the key 'a' occurs twice"),
+    "deep json": (file("t.json", "[" * 100_000), (), "t.json is not JSON: "),
     "half a surrogate": (
         file(
             "t.jsonl",
             '{"eng_Latn": "a", "fra_Latn": "b"}\n{"eng_Latn": "\\ud83d", "fra_Latn": "c"}',
         ),
         (),
-        "sentence 2 of eng_Latn holds half of a surrogate pair",
+        "sentence 2 of eng_Latn contains half of a surrogate pair",
     ),
     "uneven columns": (
         file("t.json", '{"eng_Latn": ["a", "b"], "fra_Latn": ["c"]}'),
         (),
         "its columns have 1, 2 sentences",
     ),
-    "numbers in parquet": (parquet, (), "column 'score' holds no text (0.1, …)"),
-    "cut parquet": (cut(parquet, 300), (), "is no parquet file that can be read"),
+    "numbers in parquet": (parquet, (), "column 'score' contains no text (0.1, …)"),
+    "cut parquet": (cut(parquet, 300), (), "cannot be read as a parquet file"),
     "a path in a name": (
         columns({"../../x": FRENCH}),
         ("--columns", "eng_Latn,../../x"),
@@ -364,7 +366,7 @@ def test_many_names_stay_on_one_short_line(tmp_path: Path) -> None:
 
 
 def test_packed_text_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus.sources.files, "MOST_BYTES", 1000)
+    monkeypatch.setattr(files, "MOST_BYTES", 1000)
     path = tmp_path / "t.csv.gz"
     path.write_bytes(gzip.compress(b"eng_Latn,fra_Latn\n" + b"a,b\n" * 1000))
     done = neuronxa("tasks", path, "--name", "bad", "--output", tmp_path / "out")

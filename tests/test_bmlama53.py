@@ -20,6 +20,8 @@ from runs import evaluate
 from neuronxa_task import NeuronXAError, task_configs
 from neuronxa_task.bmlama53 import data as bmlama53
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = task_configs.folder() / "bmlama53"
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "bmlama53"
 
@@ -70,7 +72,7 @@ def test_quotation_marks_are_those_of_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"en\.tsv cannot be read: .* name a folder of such files with --metadata"),
+        (None, r"en\.tsv cannot be read: .* give a folder of such files with --metadata"),
         (
             "Question\tAns\nWhere?\tHere\n",
             "no column 'Prompt' -- expected tab-separated text with the columns Prompt",
@@ -139,7 +141,7 @@ def log_probability(sentence: str) -> float:
     assert tokens[0] == byte_tokenizer().bos_token_id
     with torch.no_grad():
         predicted = tiny_llama()(torch.tensor([tokens])).logits[0].double().log_softmax(dim=-1)
-    return sum(predicted[place, token].item() for place, token in enumerate(tokens[1:]))
+    return sum(float(predicted[index, token]) for index, token in enumerate(tokens[1:]))
 
 
 def test_the_harness_scores_whole_sentences(folder: Path, model_folder: Path) -> None:

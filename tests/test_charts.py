@@ -161,7 +161,10 @@ def test_the_diagonal_is_one() -> None:
 def test_chance_is_a_named_line_where_it_is_known(chart: Drawing) -> None:
     made, page, _ = drawn(chart)
     at = {0.1, 0.25} if isinstance(chart, Scatter) else {0.25}
-    lines = [[*line.get_xdata(), *line.get_ydata()] for line in made.figure.axes[0].lines]
+    lines = [
+        [*np.asarray(line.get_xdata()), *np.asarray(line.get_ydata())]
+        for line in made.figure.axes[0].lines
+    ]
     assert all(any(line.count(value) == 2 for line in lines) for value in at)
     assert "chance" in {text.text for text in page.iter("text")}
     assert "chance" not in {text.text for text in drawn(SCATTER)[1].iter("text")}

@@ -35,6 +35,8 @@ from neuronxa_task.languages import FLORES_TARGETS, TATOEBA_CORE
 from neuronxa_task.own_text import make_tasks
 from neuronxa_task.task_configs import folder, write_configs
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 SPLIT_DOCUMENTS = str(TESTS / "split_documents.py")
 ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes")

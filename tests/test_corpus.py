@@ -170,7 +170,7 @@ def test_a_licence_beside_a_data_set_is_no_text(tmp_path: Path) -> None:
 def test_numbers_are_not_text(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"eng_Latn": ["a", "b"], "id": [1, 2]}).to_parquet(path)
-    with pytest.raises(NeuronXAError, match=r"column 'id' holds no text \(1, …\)"):
+    with pytest.raises(NeuronXAError, match=r"column 'id' contains no text \(1, …\)"):
         corpus.load(str(path), None, "all", None).pairs("eng_Latn", "id", None)
 
 

@@ -25,6 +25,7 @@ from neuronxa_task.analysis.correlate import (
 )
 from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
 from neuronxa_task.analysis.dependent import compare, steiger
+from neuronxa_task.analysis.fisher import fisher_interval, fisher_mean
 from neuronxa_task.analysis.pairing import pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.analysis.selection import Selection
@@ -32,8 +33,6 @@ from neuronxa_task.analysis.statistics import (
     METHODS,
     coefficient,
     correlate,
-    fisher_interval,
-    fisher_mean,
     mean_correlation,
     pooled_correlation,
 )
@@ -102,10 +101,10 @@ def in_order(x: list[float], y: list[float]) -> Points:
 @pytest.mark.parametrize("y", [[1, 2, 3], [1, 2, 3, 4], [2, 1, 4, 3, 5], [1, 1, 2, 3, 3, 4]])
 def test_rank_tests_of_few_languages_are_exact(method: str, y: list[float]) -> None:
     """Against scipy's permutation test, which goes through all orders, too."""
-    x = list(range(len(y)))
+    x = [float(index) for index in range(len(y))]
 
     def size(values: Any) -> float:
-        return abs(SCIPY[method](values, y).statistic)
+        return float(abs(SCIPY[method](values, y).statistic))
 
     exact = stats.permutation_test(
         (x,), size, permutation_type="pairings", alternative="greater", n_resamples=np.inf
@@ -123,7 +122,7 @@ def test_three_languages_in_perfect_order_prove_nothing() -> None:
 def test_the_bca_interval_is_scipys(method: str) -> None:
     """Ends of two sets of 3,000 resamples differ by about 0.01."""
     points = random_points(20, seed=1)
-    one = {
+    coefficients: dict[str, Any] = {
         "pearson": lambda x, y: stats.pearsonr(x, y, axis=-1).statistic,
         "spearman": np.vectorize(
             lambda x, y: stats.spearmanr(x, y).statistic, signature="(n),(n)->()"
@@ -131,7 +130,8 @@ def test_the_bca_interval_is_scipys(method: str) -> None:
         "kendall": np.vectorize(
             lambda x, y: stats.kendalltau(x, y).statistic, signature="(n),(n)->()"
         ),
-    }[method]
+    }
+    one = coefficients[method]
     draws = 3000 if method == "pearson" else 1500
     expected = stats.bootstrap(
         (points.x, points.y),
@@ -382,7 +382,7 @@ def test_comparing_two_scores_uses_their_own_correlation() -> None:
     found = compare(first, second, few())
     r = [np.corrcoef(a, b)[0, 1] for a, b in ((first.x, y), (second.x, y), (first.x, second.x))]
     assert (found.first, found.second, found.between) == pytest.approx(tuple(r))
-    assert found.steiger == steiger(*map(float, (found.first, found.second, found.between)), 15)
+    assert found.steiger == steiger(found.first, found.second, found.between, 15)
     assert found.bootstrap is not None
     assert found.bootstrap.low < found.first - found.second < found.bootstrap.high
 
@@ -393,7 +393,7 @@ def test_scores_that_are_the_same_cannot_be_compared() -> None:
         compare(points, points, few())
     with pytest.raises(UndefinedCorrelation, match="3 languages; at least 5"):
         steiger(0.1, 0.2, 0.3, 3)
-    with pytest.raises(NeuronXAError, match="not of the same languages"):
+    with pytest.raises(NeuronXAError, match="different languages or accuracies"):
         compare(points, random_points(8, seed=9), few())
 
 
@@ -532,7 +532,7 @@ def test_another_metric_is_taken_where_the_wanted_one_is_missing(tmp_path: Path)
         "belebele": "acc",
         "mmlu_prox": "exact_match,custom-extract",
     }
-    assert notes == ["mmlu_prox has no acc; exact_match,custom-extract is taken"]
+    assert notes == ["mmlu_prox has no acc; exact_match,custom-extract is used"]
     pairings, _ = pair(read_results([tmp_path]), Selection(metric="f1", benchmarks=["mmlu_prox"]))
     assert pairings[0].metric == "f1"
 
@@ -628,7 +628,7 @@ def three_models(tmp_path: Path) -> Results:
     runs = []
     for seed, name in enumerate(("a", "b", "c")):
         draw = np.random.default_rng(seed)
-        run = full_run(name, accuracy=np.array(ACCURACY) + draw.normal(0, 0.05, 6))
+        run = full_run(name, accuracy=(np.array(ACCURACY) + draw.normal(0, 0.05, 6)).tolist())
         for language, accuracy in zip(LANGUAGES, ACCURACY, strict=True):
             run.task(f"xnli_{language}", {"acc": accuracy + draw.normal(0, 0.1)})
         runs.append(run)
@@ -734,7 +734,7 @@ def test_undefined_rows_say_why_and_hide_no_others(tmp_path: Path) -> None:
     assert mean["models"] == 2
     z = np.arctanh([stats.pearsonr(x, ACCURACY).statistic for x in (NASCA, NASCA[::-1])])
     assert mean["r"] == pytest.approx(np.tanh(z.mean()))
-    assert "correlations are not defined; `note` says why" in found.notes[0]
+    assert "correlations are undefined; `note` says why" in found.notes[0]
 
 
 def test_mixed_pivots_are_correlated_apart(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from scipy.stats import pearsonr
 
 from neuronxa_task.demo.command import exposure
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[1] / "README.md"
 LAYERS = Path(__file__).parent / "phrasebook_layers.json"
 """Every layer's NASCA, NAVCA and MEXA, as lm_eval 0.4.13 and transformers 5.23 gave them."""

@@ -21,6 +21,8 @@ import pytest
 from neuronxa_task import discovery
 from neuronxa_task.task_configs import folder
 
+pytestmark = pytest.mark.slow
+
 MANAGER = """
 class TaskManager:
     def __init__(self, verbosity=None, include_path=None, include_defaults=True, metadata=None):

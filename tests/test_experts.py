@@ -19,6 +19,8 @@ from torch.testing import assert_close
 from neuronxa_task.ffn import Experts
 from neuronxa_task.ffn.families import families
 
+pytestmark = pytest.mark.slow
+
 MIXTURES = [
     case
     for case in READ

@@ -33,6 +33,8 @@ from transformers.activations import ACT2FN
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, DenseNeurons, reading
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=READ, ids=lambda case: case.id)
 def opened(request: pytest.FixtureRequest) -> Opened:

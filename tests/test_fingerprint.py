@@ -187,7 +187,8 @@ def test_a_zero_has_a_sign() -> None:
 
 def test_an_unused_head_changes_nothing(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    tiny_model("bert").save_pretrained(tmp_path)
+    model: Any = tiny_model("bert")
+    model.save_pretrained(tmp_path)
     found = set()
     for seed, auto in ((1, AutoModelForCausalLM), (2, AutoModel), (3, AutoModel)):
         torch.manual_seed(seed)
@@ -210,7 +211,8 @@ def test_saving_loading_running_and_hooks_that_are_gone_change_nothing(
     assert fingerprint(model) == before
     assert fingerprint(model.double().float()) == before
     assert fingerprint(nn.DataParallel(model)) == before
-    assert fingerprint(torch.compile(model, backend="eager")) == before
+    compiled: Any = torch.compile(model, backend="eager")
+    assert fingerprint(compiled) == before
     assert fingerprint(model.to(torch.device("cpu"))) == before
 
 
@@ -253,7 +255,7 @@ def test_sums_follow_their_formula(dtype: torch.dtype, monkeypatch: pytest.Monke
     from neuronxa_task.scoring import fingerprint as module
 
     values = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(1)).mul(9).to(dtype)
-    weights = [module._place_weights(dim, size).tolist() for dim, size in enumerate(values.shape)]
+    weights = [module._index_weights(dim, size).tolist() for dim, size in enumerate(values.shape)]
     expected = 0
     for i, j, k in torch.cartesian_prod(*map(torch.arange, values.shape)).tolist():
         element = values[i, j, k].reshape(1)
@@ -268,14 +270,14 @@ def test_sums_follow_their_formula(dtype: torch.dtype, monkeypatch: pytest.Monke
 
 
 def test_weights_of_places_are_odd_and_their_own() -> None:
-    from neuronxa_task.scoring.fingerprint import _place_weights
+    from neuronxa_task.scoring.fingerprint import _index_weights
 
-    drawn = torch.cat([_place_weights(dim, 3000) for dim in range(3)])
+    drawn = torch.cat([_index_weights(dim, 3000) for dim in range(3)])
     assert bool((drawn & 1).all()) and len(drawn.unique()) == 9000
-    assert torch.equal(_place_weights(1, 10), _place_weights(1, 3000)[:10])
+    assert torch.equal(_index_weights(1, 10), _index_weights(1, 3000)[:10])
     # splitmix64's first outputs for the seed 0, but for their lowest bit
     known = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
-    assert [n % 2**64 for n in _place_weights(0, 3).tolist()] == [n | 1 for n in known]
+    assert [n % 2**64 for n in _index_weights(0, 3).tolist()] == [n | 1 for n in known]
 
 
 def test_scalars_empty_and_complex_tensors_have_sums() -> None:
@@ -294,9 +296,12 @@ def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one.mlp.up_proj.weight = two.mlp.up_proj.weight
     summed: list[int] = []
     own = module._bit_sum
-    monkeypatch.setattr(
-        module, "_bit_sum", lambda value, *held: summed.append(id(value)) or own(value, *held)
-    )
+
+    def counted(value: Tensor, *held: Any) -> int:
+        summed.append(id(value))
+        return own(value, *held)
+
+    monkeypatch.setattr(module, "_bit_sum", counted)
     assert fingerprint(model) != expected
     assert summed.count(id(two.mlp.up_proj.weight)) == 1
     parameters = {id(weight) for weight in model.model.parameters()}

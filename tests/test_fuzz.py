@@ -29,6 +29,8 @@ from neuronxa_task.languages import language, to_flores
 from neuronxa_task.languages.benchmarks import Pattern
 from neuronxa_task.task_files import TaskFamily, write_family
 
+pytestmark = pytest.mark.slow
+
 numbered = itertools.count()
 TEXT = st.text(max_size=20)
 WORDS = st.text("ab é中😀\u200b\u200f\u2028\ufeff\0\r\n\t\",;|'", max_size=12)
@@ -79,7 +81,7 @@ class TaskLoader(yaml.SafeLoader):
     """YAML with the harness's `!function`, left as text."""
 
 
-TaskLoader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+TaskLoader.add_constructor("!function", lambda loader, node: str(node.value))
 
 
 # ---------------------------------------------------------------- own text
@@ -91,7 +93,7 @@ def delimited(draw: st.DrawFn) -> bytes:
     header = draw(st.lists(CODES, min_size=1, max_size=4))
     rows = draw(st.lists(st.lists(st.one_of(WORDS, TEXT), min_size=1, max_size=4), max_size=5))
     written = io.StringIO()
-    quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    quoting: Any = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
     csv.writer(written, delimiter=delimiter, quoting=quoting).writerows([header, *rows])
     encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"]))
     return written.getvalue().encode(encoding, errors="replace")

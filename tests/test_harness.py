@@ -17,7 +17,9 @@ from transformers import MambaConfig, MambaForCausalLM, T5Config, T5ForCondition
 from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
-from neuronxa_task.scoring import encoder, state_cache
+from neuronxa_task.scoring import encoder, state_cache, states
+
+pytestmark = pytest.mark.slow
 
 TASKS = [f"made_up_{language}" for language in LANGUAGES]
 SCORES = ("nasca", "navca", "mexa", "nasca_max", "navca_max", "mexa_max")
@@ -157,7 +159,7 @@ def test_chosen_samples(model_folder: Path, tasks: Path, text: Path) -> None:
 def test_settings_reach_the_score(model_folder: Path, tasks: Path, text: Path) -> None:
     chosen = {"nas_site": "product", "nav_site": "gate", "pooling": "mean", "num_sentences": 9}
     results = evaluate(model_folder, tasks, ["made_up_middle"], metadata=chosen)
-    sites = {key: value for key, value in chosen.items() if key != "num_sentences"}
+    sites: dict[str, Any] = {key: value for key, value in chosen.items() if key != "num_sentences"}
     found = score(tiny_llama(), byte_tokenizer(), PIVOT[:9], lines(text, "middle")[:9], **sites)
     assert layers_of(results)["made_up_middle"] == found.layers()
     expected = {"nas": "product>0", "nav": "abs(gate)", "pool": "mean", "n": "9"}
@@ -269,7 +271,7 @@ def test_other_backends_say_what_works(model_folder: Path, tasks: Path) -> None:
 def test_a_backend_that_changes_the_call_is_refused(tasks: Path) -> None:
     from lm_eval.models.huggingface import HFLM
 
-    class SteeredLM(HFLM):
+    class SteeredLM(HFLM):  # type: ignore[misc]
         def _model_call(self, *arguments: Any, **options: Any) -> Any:
             return super()._model_call(*arguments, **options) * 2
 
@@ -347,7 +349,7 @@ def test_long_sentences_are_cut_and_counted(
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Every sentence that passes the model during the test."""
     passed: list[tuple[int, ...]] = []
-    encode = encoder.encode
+    encode = states.encode
 
     def watched(body: Any, sites: Any, sentences: Any, **options: Any) -> Any:
         passed.extend(sentences)
@@ -389,7 +391,7 @@ def test_batches_are_halved_until_they_fit(
     tasks: Path,
 ) -> None:
     tried: list[int] = []
-    encode = encoder.encode
+    encode = states.encode
 
     def limited(*arguments: Any, batch_size: int, **options: Any) -> Any:
         tried.append(batch_size)
@@ -412,7 +414,7 @@ def test_the_cache_resumes_an_interrupted_run(
     tmp_path: Path,
 ) -> None:
     cache = str(tmp_path / "cache")
-    encode = encoder.encode
+    encode = states.encode
     calls: list[int] = []
 
     def failing_at(number: int) -> Callable[..., Any]:

@@ -69,8 +69,9 @@ def test_alignment_that_follows_the_data_tells_nothing_more() -> None:
 def test_too_few_languages_have_no_partial_correlation() -> None:
     codes = ["fra_Latn", "deu_Latn", "arb_Arab", "hin_Deva", "swh_Latn", "zho_Hans"]
     draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(2, 6))
     with pytest.raises(UndefinedCorrelation, match="6 languages are too few beside 2 covariates"):
-        partial_correlation(Points(*draw.normal(size=(2, 6)), codes), covariates(codes), "pearson")
+        partial_correlation(Points(x, y, codes), covariates(codes), "pearson")
 
 
 def test_every_language_has_one_family() -> None:
@@ -182,7 +183,7 @@ def test_accuracies_at_chance_are_said_before_anything_else(tmp_path: Path) -> N
     run.write(tmp_path / "in")
     printed = correlate(tmp_path / "in", "--output", tmp_path / "out").output
     assert printed.startswith("Caution: the accuracies of 28 of 29 languages are not above chance")
-    assert "Too few are above chance to be correlated alone." in printed
+    assert "Too few are above chance to correlate those alone." in printed
     row = pd.read_csv(tmp_path / "out" / "correlation.csv").iloc[0]
     assert row["r"] > 0.8
     assert (row["n_above_chance"], row["chance"]) == (1, 0.25)
@@ -196,7 +197,7 @@ def test_a_wrong_chance_level_is_noticed(tmp_path: Path) -> None:
     full_run(benchmark="xcopa").write(tmp_path)
     assert (
         "note: xcopa of org/model is below chance, 0.5, in 2 of 6 languages; if that level is "
-        "wrong, give --chance xcopa=LEVEL"
+        "wrong, set it with --chance xcopa=LEVEL"
     ) in correlate(tmp_path).output
 
 
@@ -229,6 +230,7 @@ def test_what_a_predict_only_run_writes_is_no_accuracy(tmp_path: Path) -> None:
     run.write(tmp_path)
     printed = correlate(tmp_path, "--pattern", "mine=mine_{lang}").output
     assert "accuracy (mine)" not in printed
+    assert "--predict_only measures nothing: mine_" in printed
     assert "belebele" in printed
 
 
@@ -295,4 +297,4 @@ def test_means_say_whose_they_are(tmp_path: Path) -> None:
     printed = correlate(tmp_path).output
     assert "mean r of 3 models = " in printed
     assert "mean of 3 models" in printed
-    assert "a mean over models is of these models" in printed
+    assert "in a mean over models, p_languages" in printed

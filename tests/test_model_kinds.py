@@ -27,6 +27,8 @@ from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
 
+pytestmark = pytest.mark.slow
+
 
 def saved(family: str, kind: str, folder: Path, **values: Any) -> PreTrainedModel:
     """A tiny model of the family in a folder, as the hub would give it, with the byte tokenizer."""

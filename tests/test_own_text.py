@@ -37,9 +37,10 @@ def fresh_cache() -> None:
     corpus.load.cache_clear()
 
 
-def write(path: Path, lines: Sequence[str], *, end: str = "\n", encoding: str = "utf-8") -> None:
+def write(path: Path, lines: Sequence[str], *, end: str = "\n", encoding: str = "utf-8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("".join(line + end for line in lines).encode(encoding))
+    return path
 
 
 def table(
@@ -178,7 +179,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], Sequence[str]]] = {
     "gz": (lambda root: packed(table(root / "t.csv", TEXT)), list(TEXT)),
     "zip": (lambda root: zipped(root / "t.zip", table(root / "t.csv", TEXT)), list(TEXT)),
     "json of columns": (
-        lambda root: (write(root / "t.json", [json.dumps(TEXT)]), root / "t.json")[1],
+        lambda root: write(root / "t.json", [json.dumps(TEXT)]),
         list(TEXT),
     ),
     "parquet with an index": (
@@ -238,8 +239,8 @@ def test_unknown_codes_and_repeated_sentences_are_warned_of(tmp_path: Path) -> N
     source = named({f"{code}.txt": lines for code, lines in repeated.items()})(tmp_path)
     done = neuronxa("tasks", source, "--name", "mine", "--output", tmp_path / "tasks")
     assert done.code == 0, done.errors
-    assert "no list knows the language 'frz_Latn' -- did you mean 'fra_Latn'?" in done.output
-    assert "sentences occur twice in frz_Latn (1)" in done.output
+    assert "unknown language 'frz_Latn'; did you mean 'fra_Latn'?" in done.output
+    assert "repeated sentences in frz_Latn (1)" in done.output
 
 
 @pytest.mark.skipif(not TATOEBA.is_dir(), reason="../shared/data is not here")
@@ -285,7 +286,7 @@ def test_languages_of_files() -> None:
     }.items():
         found = language_at_the_end(name)
         assert found is not None and found[1] == code
-    assert nearest_code("eng_Latm") == " -- did you mean 'eng_Latn'?"
+    assert nearest_code("eng_Latm") == "; did you mean 'eng_Latn'?"
 
 
 def test_a_split_lies_in_a_folder_an_ending_or_a_name(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
 from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = [
     str(Path(__file__).parent / name) for name in ("one_after_another.py", "tensor_parallel.py")
 ]
@@ -151,11 +153,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("models")
     for family in ("phi3", "qwen2_moe", "llama"):
-        model = tiny_model(family, vocab_size=258, initializer_range=0.2)
+        model: Any = tiny_model(family, vocab_size=258, initializer_range=0.2)
         model.save_pretrained(folder / family)
     targets = ["gate_proj", "up_proj", "down_proj", "q_proj"]
     adapted = get_peft_model(model, LoraConfig(target_modules=targets, init_lora_weights=False))
-    adapted.save_pretrained(folder / "llama" / "adapter")
+    adapted.save_pretrained(str(folder / "llama" / "adapter"))
     return folder
 
 
@@ -220,13 +222,15 @@ def on_disk_in_part(folder: Path, scratch: Path) -> nn.Module:
 def in_memory_between_passes(folder: Path, _: Path) -> nn.Module:
     from accelerate import cpu_offload
 
-    return cpu_offload(loaded(folder), torch.device("cpu"))
+    model: nn.Module = cpu_offload(loaded(folder), torch.device("cpu"))
+    return model
 
 
 def on_disk(folder: Path, scratch: Path) -> nn.Module:
     from accelerate import disk_offload
 
-    return disk_offload(loaded(folder), str(scratch), torch.device("cpu"))
+    model: nn.Module = disk_offload(loaded(folder), str(scratch), torch.device("cpu"))
+    return model
 
 
 @pytest.mark.parametrize(

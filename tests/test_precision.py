@@ -22,6 +22,8 @@ from neuronxa_task import score
 from neuronxa_task.ffn import DenseNeurons, Experts, Rows, find_body, find_sites, reading
 from neuronxa_task.scoring.fingerprint import fingerprint
 
+pytestmark = pytest.mark.slow
+
 TEXT = sentences(40, seed=5)
 OTHER_TEXT = translated(TEXT, 0.35, seed=9)
 IDS = torch.randint(2, 250, (3, 11), generator=torch.Generator().manual_seed(1))

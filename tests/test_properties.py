@@ -14,6 +14,7 @@ from torch import Tensor
 from neuronxa_task import score
 from neuronxa_task.scoring.alignment import retrieval
 from neuronxa_task.scoring.pooling import pooling_weights
+from neuronxa_task.settings import Pooling
 
 MODEL = tiny_llama()
 SEEDS = st.integers(0, 2**31)
@@ -67,7 +68,7 @@ def test_scores_are_shares_and_follow_order_scale_and_sides(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
     pooling=st.sampled_from(["position", "mean", "last"]),
 )
-def test_weights_do_not_see_the_side_of_padding(lengths: list[int], pooling: str) -> None:
+def test_weights_do_not_see_the_side_of_padding(lengths: list[int], pooling: Pooling) -> None:
     TRIED["pooling"] += 1
     width = max(lengths) + 2
     right = torch.tensor([[1] * n + [0] * (width - n) for n in lengths])

@@ -30,6 +30,8 @@ from neuronxa_task.demo import MODEL_DIR, phrasebook, train
 from neuronxa_task.harness import task_names
 from neuronxa_task.languages import FLORES_CORE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 OUR_TASKS = next(

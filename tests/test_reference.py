@@ -1,7 +1,7 @@
 """Scores against a deliberately naive reference: a sentence at a time, loops, float64.
 
 The reference recomputes the feed-forward block by its textbook equation from the layer's named
-weights, from the input that the block receives; it shares no code with the package.
+weights, from the input that the block receives; it router_weights no code with the package.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from transformers import (
 )
 
 from neuronxa_task import NeuronXAError, score
+from neuronxa_task.settings import Activation, Pooling
 
 PIVOT = sentences(9)
 LANGUAGES = {noise: translated(PIVOT, noise, seed=7) for noise in (0.1, 0.3, 0.6)}
@@ -83,27 +85,27 @@ def linear(weight: Tensor, bias: Tensor | None, x: list[float]) -> list[float]:
     ]
 
 
-def gated(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def gated(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     gate = [silu(g) for g in linear(mlp.gate_proj.weight, None, x)]
     up = linear(mlp.up_proj.weight, None, x)
     return gate, [g * u for g, u in zip(gate, up, strict=True)]
 
 
-def fused(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def fused(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     both = linear(mlp.gate_up_proj.weight, None, x)
     gate = [silu(g) for g in both[: len(both) // 2]]
     return gate, [g * u for g, u in zip(gate, both[len(both) // 2 :], strict=True)]
 
 
-def plain(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def plain(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     active = [gelu_tanh(g) for g in linear(mlp.c_fc.weight.T, mlp.c_fc.bias, x)]
     return active, active
 
 
 def of_experts(family: str) -> Callable[[], PreTrainedModel]:
     """A tiny model whose tokenizer is the byte tokenizer."""
-    values = {"vocab_size": 258, "initializer_range": 0.5, "num_hidden_layers": 2}
-    return lambda: tiny_model(family, **values)  # type: ignore[return-value]
+    values: dict[str, Any] = {"vocab_size": 258, "initializer_range": 0.5, "num_hidden_layers": 2}
+    return lambda: tiny_model(family, **values)
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -115,49 +117,49 @@ def best_two(values: list[float]) -> list[int]:
     return sorted(range(len(values)), key=lambda index: -values[index])[:2]
 
 
-def routed(
-    mlp: torch.nn.Module, x: list[float], router: dict[int, float]
-) -> tuple[list[float], list[float]]:
+def routed(mlp: Any, x: list[float], router: dict[int, float]) -> tuple[list[float], list[float]]:
     """Neurons of all experts: nothing of those that are not asked, the others' times `router`."""
     gate, product = [], []
     for expert, weight in enumerate(mlp.experts.gate_up_proj):
         both = linear(weight, None, x)
         half = len(both) // 2
-        share = router.get(expert, 0.0)
-        activated = [silu(g) * share for g in both[:half]]
+        router_weight = router.get(expert, 0.0)
+        activated = [silu(g) * router_weight for g in both[:half]]
         gate += activated
         product += [a * u for a, u in zip(activated, both[half:], strict=True)]
     return gate, product
 
 
-def mixtral(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def mixtral(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     logits = linear(mlp.gate.weight, None, x)
     chosen = best_two(logits)
-    shares = softmax([logits[expert] for expert in chosen])
-    return routed(mlp, x, dict(zip(chosen, shares, strict=True)))
+    router_weights = softmax([logits[expert] for expert in chosen])
+    return routed(mlp, x, dict(zip(chosen, router_weights, strict=True)))
 
 
-def mixtral_unweighted(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def mixtral_unweighted(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     return routed(mlp, x, dict.fromkeys(best_two(linear(mlp.gate.weight, None, x)), 1.0))
 
 
-def qwen2_moe(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
-    shares = softmax(linear(mlp.gate.weight, None, x))
-    gate, product = routed(mlp, x, {expert: shares[expert] for expert in best_two(shares)})
+def qwen2_moe(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
+    router_weights = softmax(linear(mlp.gate.weight, None, x))
+    gate, product = routed(
+        mlp, x, {expert: router_weights[expert] for expert in best_two(router_weights)}
+    )
     shared_gate, shared_product = gated(mlp.shared_expert, x)
     return shared_gate + gate, shared_product + product
 
 
-def gpt_oss(mlp: torch.nn.Module, x: list[float]) -> tuple[list[float], list[float]]:
+def gpt_oss(mlp: Any, x: list[float]) -> tuple[list[float], list[float]]:
     logits = linear(mlp.router.weight, mlp.router.bias, x)
     chosen = best_two(logits)
-    shares = dict(zip(chosen, softmax([logits[expert] for expert in chosen]), strict=True))
+    router_weights = dict(zip(chosen, softmax([logits[expert] for expert in chosen]), strict=True))
     gate, product = [], []
     for expert in range(len(logits)):
         both = linear(mlp.experts.gate_up_proj[expert].T, mlp.experts.gate_up_proj_bias[expert], x)
         for g, u in zip(both[::2], both[1::2], strict=True):
             g, u = min(g, 7), max(-7, min(u, 7))
-            glu = g / (1 + math.exp(-1.702 * g)) * shares.get(expert, 0.0)
+            glu = g / (1 + math.exp(-1.702 * g)) * router_weights.get(expert, 0.0)
             gate.append(glu)
             product.append((u + 1) * glu)
     return gate, product
@@ -242,15 +244,15 @@ def naive_score(pivot: list[list[list[float]]], target: list[list[list[float]]])
         return dot / math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
 
     n, layers = len(pivot), len(pivot[0])
-    shares = []
+    router_weights = []
     for layer in range(layers):
         c = [[cosine(p[layer], t[layer]) for t in target] for p in pivot]
         aligned = 0
         for k in range(n):
             others = [c[k][j] for j in range(n) if j != k] + [c[i][k] for i in range(n) if i != k]
             aligned += all(c[k][k] > other for other in others)
-        shares.append(aligned / n)
-    return sum(shares) / layers
+        router_weights.append(aligned / n)
+    return sum(router_weights) / layers
 
 
 SETTINGS = [
@@ -267,7 +269,7 @@ CASES = [
 
 @pytest.mark.parametrize(("family", "nas_site", "nav_site", "pooling"), CASES)
 def test_scores_equal_the_naive_reference(
-    family: str, nas_site: str, nav_site: str, pooling: str
+    family: str, nas_site: Activation, nav_site: Activation, pooling: Pooling
 ) -> None:
     build, block, path = FAMILIES[family]
     model, tokenizer = build(), byte_tokenizer()

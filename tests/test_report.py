@@ -420,7 +420,7 @@ def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
         return {path.stem for path in report.pictures}
 
     first = Content(two_models, Selection()).models[0][-1]
-    of_model = ("scatter-{}-nasca-belebele", "heatmap-{}-nasca")
+    of_model: tuple[str, ...] = ("scatter-{}-nasca-belebele", "heatmap-{}-nasca")
     of_model += tuple(f"layers-{{}}-{score}" for score in ("nasca", "navca", "mexa"))
     of_model += tuple(f"retrieval-{{}}-{vectors}" for vectors in ("nas", "nav", "emb"))
     models = {f"models-{score}" for score in ("nasca", "navca", "mexa")}

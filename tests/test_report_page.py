@@ -18,9 +18,12 @@ from neuronxa_task.languages import FLORES_CORE
 from neuronxa_task.results import read_results
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER) and "CI" not in os.environ, reason="no chromium and chromedriver"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER) and "CI" not in os.environ, reason="no chromium and chromedriver"
+    ),
+]
 FLAGS = """
 --headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update
 --disable-sync --no-first-run
@@ -60,8 +63,8 @@ class Reader:
 
     def overflow(self) -> float:
         """Pixels by which the page is wider than its window."""
-        return self.run(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        return float(
+            self.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         )
 
     def find(self, selector: str) -> Any:
@@ -87,7 +90,7 @@ class Reader:
 
     def column(self, name: str) -> list[str]:
         """What the visible table of languages shows in a column, in its order."""
-        return self.run(
+        shown: list[str] = self.run(
             """(() => {
               const table = [...document.querySelectorAll(".sortable")].find((t) => t.offsetParent);
               const place = [...table.tHead.rows[0].cells]
@@ -97,6 +100,7 @@ class Reader:
             })()""",
             name,
         )
+        return shown
 
     def heading(self, name: str) -> Any:
         labels = self.driver.find_elements("css selector", ".sortable th .label")
@@ -238,8 +242,9 @@ def test_unknown_resource_levels_come_last(reader: Reader) -> None:
 
 
 def shown_means(reader: Reader) -> list[str]:
-    return reader.run("""[...document.querySelectorAll(".sortable tfoot")]
+    means: list[str] = reader.run("""[...document.querySelectorAll(".sortable tfoot")]
         .find((foot) => foot.offsetParent).innerText.trim().split(/\\s*\\t\\s*/)""")
+    return means
 
 
 def test_means_follow_the_filter_and_are_of_the_same_languages(reader: Reader) -> None:

@@ -28,6 +28,8 @@ from neuronxa_task.study import reproduce
 from neuronxa_task.study.config import Study, read_study
 from neuronxa_task.study.reproduce import FINISHED, RUNS
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -116,7 +118,7 @@ def test_the_harness_reads_the_same_settings(arguments: dict[str, Any], tmp_path
     [
         ({"models": None}, "models is None; expected a list of one or more"),
         ({"tasks": []}, r"tasks is \[\]; expected a list"),
-        ({"modles": ["m"]}, "unknown key 'modles'; expected: models, .*; did you mean models"),
+        ({"modles": ["m"]}, "unknown key 'modles'; expected: models, .*; did you mean 'models'"),
         ({"models": [{"path": "m"}]}, "models: unknown key 'path'; expected: name, model, model_"),
         ({"output_path": "x"}, "unknown key 'output_path'"),
         ({"models": [{"model_args": {}}]}, "models: name is None; expected a hub name or a path"),
@@ -237,9 +239,7 @@ def test_a_failed_run_does_not_stop_the_others(
 ) -> None:
     path = write(tmp_path, **TWO_BY_TWO)
     harness.fails = ("a/belebele", "b/xnli")
-    with pytest.raises(
-        NeuronXAError, match=r"^2 of 4 steps failed, as listed above; call .* again"
-    ):
+    with pytest.raises(NeuronXAError, match=r"^2 of 4 steps failed, as listed above; run .* again"):
         reproduce.reproduce(path)
     assert len(harness.calls) == 4
     listed = capsys.readouterr().out.split("Failed:\n")[1].splitlines()
@@ -257,7 +257,7 @@ def test_ctrl_c_says_how_to_go_on(harness: Harness, tmp_path: Path) -> None:
     ended = neuronxa("reproduce", path)
     assert ended.code == 130
     assert ended.errors.strip().splitlines() == [
-        "neuronxa: stopped; run the same command again: finished runs are kept"
+        "neuronxa: stopped; the same command continues after the finished runs"
     ]
     harness.interrupted = ""
     reproduce.reproduce(path)
@@ -294,7 +294,9 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_the_work(
     harness: Harness, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NeuronXAError, match=r"^cannot write to .*file/x: Not a directory; name"):
+    with pytest.raises(
+        NeuronXAError, match=r"^output is .*file/x, but .*file is a file; expected a folder"
+    ):
         reproduce.reproduce(write(tmp_path, **TWO_BY_TWO, output=str(tmp_path / "file" / "x")))
     assert harness.calls == []
 
@@ -362,7 +364,7 @@ def test_what_cannot_be_computed_is_skipped_and_said(
     concluded, lines = reproduce.conclusions(tmp_path, [file])
     assert [name for name, *_ in concluded] == commands
     assert [line[: len(start)] for line, start in zip(lines, skipped, strict=True)] == skipped
-    assert "the most that a model has of both is 0" in lines[0]
+    assert "at most 0 languages have both" in lines[0]
 
 
 # ---------------------------------------------------------------- for real

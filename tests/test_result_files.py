@@ -142,7 +142,7 @@ def test_other_json_in_a_folder_is_counted_and_named(tmp_path: Path) -> None:
     damaged, foreign = read_results([tmp_path]).notes
     assert damaged.startswith("1 of the files left out: ") and "was the run or the copy" in damaged
     assert foreign == (
-        "2 files left out, as they are no result files of lm_eval: config.json, tokenizer.json"
+        "2 files left out, as they are not result files of lm_eval: config.json, tokenizer.json"
     )
 
 
@@ -223,7 +223,7 @@ def test_the_english_sibling_serves_as_pivot(tmp_path: Path) -> None:
     results = read_results([tmp_path])
     found = row(results, benchmark="arc", language="eng_Latn")
     assert (found["task"], found["value"]) == ("arc_challenge", 0.95)
-    assert results.notes == ("arc has no English task; arc_challenge serves as one",)
+    assert results.notes == ("arc has no English task; arc_challenge is used instead",)
     ended = neuronxa("correlate", tmp_path, "--relative", "--benchmarks", "arc")
     assert ended.code == 0, ended.errors
 
@@ -271,12 +271,12 @@ def test_runs_of_the_chosen_shots_are_read(tmp_path: Path) -> None:
     none, five, three = (RunChoice(num_fewshot=number) for number in (0, 5, 3))
     results = read_results([tmp_path], runs=none)
     assert sorted(results.downstream["value"]) == sorted([*ACCURACY, 0.9])
-    assert results.notes == ("4 results left out, of other settings than those chosen (5 shots)",)
+    assert results.notes == ("4 results left out, with other settings than chosen (5 shots)",)
     assert set(read_results([tmp_path], runs=five).downstream["value"]) == {0.99}
     with pytest.raises(NeuronXAError, match="there are runs with --num-fewshot 0, 5"):
         read_results([tmp_path], runs=three)
     (note,) = read_results([tmp_path]).notes
-    assert note.endswith("4 of them of other settings (0 shots by 5: --num-fewshot)")
+    assert note.endswith("4 of them with other settings (0 shots, now 5: --num-fewshot)")
 
 
 def test_runs_with_or_without_a_chat_template_are_chosen(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: list[int]
         ("edges/jsonpath", (), "neuronxa_flores with belebele acc, org/m"),
         ("edges/flores", (), "flores_to_eng_prompts"),
         ("edges/lambada", (), "lambada_openai_mt acc"),
-        ("edges/arcrel", ("--relative",), "arc has no English task; arc_challenge serves as one"),
+        ("edges/arcrel", ("--relative",), "arc has no English task; arc_challenge is used instead"),
         ("edges/shots", ("--num-fewshot", 0), "belebele acc"),
         ("edges/shots2", ("--num-fewshot", 5), "belebele acc"),
         ("edges/nan", (), "belebele acc"),

@@ -126,7 +126,7 @@ def test_two_tasks_of_the_same_language_do_not_mix(tmp_path: Path) -> None:
     results = read(run, folder=tmp_path, patterns=("x=a_{lang}", "x=b_{lang}"))
     assert value(results, benchmark="x", language="fra_Latn") == 0.2
     assert results.notes == (
-        "1 tasks left out that are the same language of a benchmark as another: a_fr for b_fra",
+        "1 tasks left out, as another task has the same benchmark and language: a_fr for b_fra",
     )
 
 
@@ -146,7 +146,7 @@ def test_the_newest_run_of_a_model_and_task_counts(tmp_path: Path) -> None:
 def test_a_replaced_result_of_other_settings_is_counted(tmp_path: Path) -> None:
     old = MadeRun(date=100.0).aligned("fra_Latn", 0.1, facts={"n": "10"})
     results = read(old, MadeRun(date=200.0).aligned("fra_Latn", 0.7), folder=tmp_path)
-    assert "1 of them of other settings" in results.notes[0]
+    assert "1 of them with other settings" in results.notes[0]
 
 
 def test_several_replaced_results_of_other_settings_are_said_once(tmp_path: Path) -> None:
@@ -155,7 +155,8 @@ def test_several_replaced_results_of_other_settings_are_said_once(tmp_path: Path
         old.aligned(language, 0.1, facts={"n": "10"})
         new.aligned(language, 0.2)
     assert read(old, new, folder=tmp_path).notes == (
-        "6 results replaced by newer runs of the same model and task, 6 of them of other settings",
+        "6 results replaced by newer runs of the same model and task, "
+        "6 of them with other settings",
     )
 
 
@@ -163,7 +164,7 @@ def test_replaced_results_of_other_weights_are_counted(tmp_path: Path) -> None:
     old = MadeRun(date=1.0).aligned("fra_Latn", 0.1, facts={"model": "aaaa"})
     new = MadeRun(date=2.0).aligned("fra_Latn", 0.2, facts={"model": "bbbb"})
     assert read(old, new, folder=tmp_path).notes == (
-        "1 results replaced by newer runs of the same model and task, 1 of them of other weights",
+        "1 results replaced by newer runs of the same model and task, 1 of them with other weights",
     )
 
 
@@ -368,7 +369,7 @@ def test_software_of_several_versions_is_noted(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- what is no result
 
 
-NO_RESULTS = {
+NO_RESULTS: dict[str, tuple[str | bytes, str]] = {
     "truncated": ('{"results": {"a": {"acc,none": 0.', "not valid JSON .*cut short"),
     "empty": ("", "not valid JSON"),
     "list": ("[1, 2]", "a JSON list"),
@@ -402,7 +403,7 @@ def test_in_a_folder_they_are_left_out_and_counted(tmp_path: Path) -> None:
     assert len(results.table) == 6 * len(SCORES) + 7
     damaged, foreign = results.notes
     assert damaged.startswith("4 of the files left out: ")
-    assert foreign.startswith("4 files left out, as they are no result files of lm_eval: results_")
+    assert foreign.startswith("4 files left out, as they are not result files of lm_eval: results_")
 
 
 @pytest.mark.parametrize("what", ["missing.json", "empty_folder"])
@@ -432,7 +433,7 @@ def test_scores_without_a_signature_are_no_scores(tmp_path: Path, odd: Any) -> N
     assert "nasca,none has no signature" in by_pattern.notes[0]
 
 
-ODD_VALUES = [
+ODD_VALUES: list[Any] = [
     *("NaN", "N/A", None, [], {}, "0.5", True, math.nan, math.inf, 10**400, [1, 2], "<b>x</b>"),
 ]
 
@@ -445,7 +446,7 @@ def test_a_value_that_is_no_number_is_left_out_and_counted(tmp_path: Path, odd: 
     assert "belebele_fra_Latn" not in set(results.table["task"])
     assert not results.table["value"].isna().any()
     (note,) = results.notes
-    assert note.startswith("1 values left out that are no numbers: acc,none is ")
+    assert note.startswith("1 values left out, as they are not numbers: acc,none is ")
     assert "(belebele_fra_Latn in " in note
 
 
@@ -508,7 +509,7 @@ def test_no_part_of_a_file_can_do_harm_by_its_type(tmp_path: Path) -> None:
     Which of the other types a part becomes goes round, so that each kind of part meets them all.
     """
     run = MadeRun().aligned("fra_Latn", 0.5).task("xnli_fr", {"acc": 0.5}).content
-    odds = (None, -7, "x|:y", [[]], {"a": {}})
+    odds: tuple[Any, ...] = (None, -7, "x|:y", [[]], {"a": {}})
     harmless = 0
     for number, place in enumerate(places_in(run)):
         for odd in (odds[number % 5], odds[(number + 2) % 5]):

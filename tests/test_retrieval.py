@@ -59,7 +59,7 @@ def test_head_and_tail_languages_beside_the_paper_s(tmp_path: Path) -> None:
     assert table["n_languages"].to_dict() == {"head": 2, "tail": 1, "all": 4}
     assert table["nas_mean"].to_dict() == pytest.approx({"head": 0.8, "tail": 0.2, "all": 0.55})
     assert table["emb_best"].to_dict() == pytest.approx({"head": 0.4, "tail": 0.1, "all": 0.275})
-    assert "in neither head nor tail, of no known class: acm_Arab" in ended.output
+    assert "in neither head nor tail (no known class): acm_Arab" in ended.output
     assert "Tatoeba, head: states 0.5778, hidden states 0.1686" in ended.output
     assert "retrieval.csv, retrieval.json, retrieval.md, retrieval.tex" in ended.output
 
@@ -77,7 +77,7 @@ def test_results_without_any_layers(tmp_path: Path) -> None:
     MadeRun("org/model").aligned("fra_Latn", 0.9).write(tmp_path)
     ended = neuronxa("retrieval", tmp_path)
     assert ended.code == 1
-    assert "hold no layers of retrieval" in ended.errors
+    assert "have no per-layer retrieval" in ended.errors
 
 
 def test_different_samples_are_not_mixed(tmp_path: Path) -> None:

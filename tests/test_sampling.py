@@ -17,6 +17,8 @@ from neuronxa_task.results.comparable import differences
 from neuronxa_task.sampling import sampled_rows
 from neuronxa_task.task import _warn_of_first_sentences
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_rows_by_default() -> None:
     assert list(sampled_rows(10, 4)) == [0, 1, 2, 3]

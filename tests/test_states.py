@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -63,7 +64,7 @@ def states_of(
     )
 
 
-def close(first: SentenceStates, second: SentenceStates, **tolerance: float) -> None:
+def close(first: SentenceStates, second: SentenceStates, **tolerance: Any) -> None:
     for name in ("nas", "nav", "emb"):
         for a, b in zip(getattr(first, name), getattr(second, name), strict=True):
             torch.testing.assert_close(a, b, **tolerance)

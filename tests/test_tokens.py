@@ -37,6 +37,8 @@ from neuronxa_task.own_text import make_tasks
 from neuronxa_task.plugin import asked_for_bos
 from neuronxa_task.scoring.tokens import TokenCache
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
@@ -175,7 +177,7 @@ def test_positions_behind_the_padding_id_are_what_is_left() -> None:
 
 @pytest.mark.parametrize("sentence", ["", "[CLS]", "[SEP][PAD]"])
 def test_a_sentence_without_tokens_is_refused(sentence: str) -> None:
-    with pytest.raises(NeuronXAError, match="makes no tokens of the sentence"):
+    with pytest.raises(NeuronXAError, match="gives no tokens for the sentence"):
         cache(bert_tokenizer(), bert())[sentence]
 
 
@@ -205,5 +207,6 @@ def test_a_foreign_tokenizer_ends_in_one_line(tmp_path: Path, model_folder: Path
 
 
 def test_models_that_embed_otherwise_have_no_limit() -> None:
-    tokens = cache(lambda sentence: {"input_ids": [10**6]}, SimpleNamespace(named_modules=tuple))
+    model: Any = SimpleNamespace(named_modules=tuple)
+    tokens = cache(lambda sentence: {"input_ids": [10**6]}, model)
     assert tokens["far"] == (10**6,)

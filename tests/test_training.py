@@ -11,6 +11,8 @@ from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArgum
 
 from neuronxa_task import AlignmentCallback, NeuronXAError, score
 
+pytestmark = pytest.mark.slow
+
 PIVOT = sentences(8)
 TARGETS = {"near": translated(PIVOT, 0.2), "far": translated(PIVOT, 0.7)}
 

@@ -18,6 +18,7 @@ OTHER = translated(TEXT, 0.35, seed=9)
 
 
 def main(folder: str) -> None:
+    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
     from torch.nn.parallel import DistributedDataParallel
 
@@ -25,7 +26,7 @@ def main(folder: str) -> None:
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=0, world_size=1
     )
-    mesh = distributed.init_device_mesh("cpu", (1,))
+    mesh = init_device_mesh("cpu", (1,))
     expected = score(tiny_llama(), byte_tokenizer(), TEXT, OTHER).layers()
 
     def scores(model: torch.nn.Module) -> bool:

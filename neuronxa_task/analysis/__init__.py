@@ -1,1 +1,1 @@
-"""Does alignment go with accuracy? Statistics over languages and models, and their tables."""
+"""Does accuracy follow alignment? Statistics over languages and models, and their tables."""

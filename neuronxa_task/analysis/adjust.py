@@ -10,7 +10,7 @@ from neuronxa_task.analysis.points import Points
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """p adjusted for all of a table (Holm 1979); missing ones stay so and do not count.
+    """Holm-adjusted p-values (Holm 1979); missing ones stay missing and are not counted.
 
     >>> holm([0.01, None, 0.04, 0.03])
     [0.03, None, 0.06, 0.06]
@@ -25,15 +25,16 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
 
 
 def noise_corrected(points: Points, r: float) -> dict[str, float]:
-    """`reliability` of the accuracies, and `r_noise_corrected` for it (Spearman 1904).
+    """Correct a correlation for the noise in the accuracies (Spearman 1904).
 
-    An accuracy is measured on some questions only; its standard errors tell how much of the
-    variance over languages that explains: reliability = 1 − mean(error²) / variance. The corrected
-    r is r / √reliability, at most 1: what exact accuracies would show. Alignment's own noise is
-    not corrected for.
+    An accuracy is measured on a finite number of questions. Its standard errors tell how much of
+    the variance over languages is noise: reliability = 1 − mean(error²) / variance. The corrected
+    r is r / √reliability, at most 1: an estimate of r with exact accuracies. Noise in the alignment
+    is not corrected for.
 
     Returns:
-        Both, or neither where a standard error is unknown, or they explain all of the variance.
+        `reliability` and `r_noise_corrected`; empty if a standard error is unknown or if the errors
+        explain all of the variance.
     """
     if points.errors is None or np.isnan(points.errors).any():
         return {}

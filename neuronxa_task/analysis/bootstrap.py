@@ -1,7 +1,7 @@
 """Bootstrap of correlations over languages, or over families of languages.
 
-scipy's bootstrap gives no interval once a single resample has no correlation, and does not draw the
-same languages for several samples. Where it gives one, these are the same (a test compares them).
+scipy's bootstrap gives no interval if a single resample has no correlation, and it cannot draw the
+same languages for several samples. Where scipy gives an interval, ours is equal (tested).
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from neuronxa_task.analysis.points import Floats, Interval, Points, pooled
 from neuronxa_task.languages.families import family
 
 MIN_DRAWN = 15
-"""Languages from which on they are resampled: of fewer, bootstrap intervals are too narrow."""
+"""Fewest languages that are resampled: with fewer, bootstrap intervals are too narrow."""
 MIN_FAMILIES = 10
-"""Families of languages from which on they are resampled."""
+"""Fewest language families that are resampled."""
 MOST_UNDEFINED = 0.05
-"""Share of resamples without a correlation up to which there is an interval."""
+"""Largest fraction of undefined resamples for which an interval is given."""
 BLOCK = 500
+"""Resamples that are computed at a time, to bound memory."""
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made.
+    """Settings of the bootstrap.
 
     Attributes:
         resamples: number of bootstrap resamples.
-        seed: of their random numbers, and of those of permutation tests.
-        confidence: level of all intervals.
+        seed: seed of the resamples and of the permutation tests.
+        confidence: confidence level of all intervals.
     """
 
     resamples: int = 2000
@@ -40,7 +41,7 @@ class Bootstrap:
     confidence: float = 0.95
 
     def percentile(self, drawn: Floats) -> Interval | None:
-        """Percentile interval of resampled values; `None` where too many are undefined (NaN)."""
+        """Percentile interval of resampled values; `None` if too many are undefined (NaN)."""
         tail = (1 - self.confidence) / 2
         return self._quantiles(drawn, (tail, 1 - tail))
 
@@ -48,13 +49,13 @@ class Bootstrap:
         """Bias-corrected and accelerated interval (Efron 1987).
 
         Args:
-            value: of the whole sample.
-            drawn: `[resamples]`.
-            without_one: `[labels]`, leaving each label out.
+            value: the statistic of the whole sample.
+            drawn: `[resamples]`, its value in each resample.
+            without_one: `[labels]`, its value with one label left out in turn.
 
         Returns:
-            The interval; `None` where too many resamples, or the value without one label, are
-            undefined, or all resamples lie on one side of the value.
+            The interval; `None` if too many resamples or a leave-one-out value are undefined, or if
+            all resamples lie on one side of the value.
         """
         defined = drawn[~np.isnan(drawn)]
         if not len(defined) or np.isnan(without_one).any():
@@ -84,10 +85,10 @@ BOOTSTRAP = Bootstrap()
 
 @dataclass(eq=False)
 class Resampler:
-    """Coefficients of resampled points: the same draws for the same labels, computed once.
+    """Coefficients of resampled points; equal labels get equal draws, computed once.
 
     Attributes:
-        bootstrap: how many resamples, and their seed.
+        bootstrap: number of resamples and their seed.
     """
 
     bootstrap: Bootstrap = BOOTSTRAP
@@ -96,11 +97,11 @@ class Resampler:
     _by_family: dict[Points, Points] = field(default_factory=dict)
 
     def resampled(self, samples: Sequence[Points], method: str) -> tuple[Floats, Floats]:
-        """Coefficients of each sample, the same labels being drawn for all samples.
+        """Coefficients of each sample, with the same labels drawn for all samples.
 
         Returns:
-            `[samples, resamples]`, of drawn labels, and `[samples, labels]`, leaving each label of
-            all samples out in turn. NaN where the points left have the same alignment or accuracy.
+            `[samples, resamples]` bootstrap values, and `[samples, labels]` values with one label
+            left out in turn. NaN where the remaining points are constant in alignment or accuracy.
         """
         labels = tuple(dict.fromkeys(label for points in samples for label in points.labels))
         known = []
@@ -109,10 +110,12 @@ class Resampler:
             if key not in self._known:
                 self._known[key] = self._coefficients(points, method, labels)
             known.append(self._known[key])
-        return np.stack([drawn for drawn, _ in known]), np.stack([left for _, left in known])
+        return np.stack([drawn for drawn, _ in known]), np.stack(
+            [without_one for _, without_one in known]
+        )
 
-    def left_out(self, samples: Sequence[Points], method: str) -> Floats:
-        """`[samples, labels]`: coefficients of each sample, leaving each label out in turn."""
+    def leave_one_out(self, samples: Sequence[Points], method: str) -> Floats:
+        """`[samples, labels]`: coefficients of each sample with one label left out in turn."""
         labels = tuple(dict.fromkeys(label for points in samples for label in points.labels))
         index_of = {label: index for index, label in enumerate(labels)}
         kept = 1 - np.eye(len(labels))
@@ -124,13 +127,13 @@ class Resampler:
         )
 
     def by_family(self, points: Points) -> Points:
-        """The points, labelled by the families of their languages: always the same object."""
+        """The points labelled by language family; the same object for the same points."""
         if points not in self._by_family:
             self._by_family[points] = points.labelled(lambda code: family(str(code)))
         return self._by_family[points]
 
     def draws(self, labels: int) -> Floats:
-        """`[resamples, labels]`: how often each label is drawn."""
+        """`[resamples, labels]`: how often each label is drawn in each resample."""
         if labels not in self._draws:
             random = np.random.default_rng(self.bootstrap.seed)
             drawn = random.multinomial(
@@ -155,12 +158,12 @@ class Resampler:
     def of_models(self, samples: Sequence[Points], method: str) -> Floats:
         """`[resamples]`: coefficients of the points of all models as one sample.
 
-        Both languages and models are drawn, independently of each other, and a point counts as
-        often as its language times its model (Owen 2007, the pigeonhole bootstrap).
+        Languages and models are drawn independently; a point counts as often as its language was
+        drawn times its model was drawn (pigeonhole bootstrap, Owen 2007).
 
         Args:
-            samples: each model's points.
-            method: as of `KERNELS`.
+            samples: the points of each model.
+            method: a key of `KERNELS`.
         """
         labels = list(dict.fromkeys(label for points in samples for label in points.labels))
         index_of = {label: index for index, label in enumerate(labels)}

@@ -1,4 +1,4 @@
-"""What an accuracy can be: the chance level of a benchmark, and the bounds of a metric."""
+"""The chance levels of benchmarks and the bounds of metrics."""
 
 from __future__ import annotations
 
@@ -26,33 +26,32 @@ CHANCE: Mapping[str, float] = {
 }
 """One over the number of choices of a question.
 
-A benchmark that is called as one of these and goes on behind an underscore (`global_mmlu_full`)
-has its level. A few questions of ARC have three or five choices. Benchmarks whose questions differ
-more (`truthfulqa`, `bmlama53`), and those without choices, are left out on purpose.
+A benchmark whose name is one of these followed by an underscore (`global_mmlu_full`) has the same
+level. A few questions of ARC have three or five choices. Benchmarks whose questions differ more
+(`truthfulqa`, `bmlama53`) and benchmarks without choices are left out on purpose.
 """
 
 ACCURACIES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_norm_bytes", "exact_match"})
-"""Metrics that a guess among the choices meets at the chance level."""
+"""Metrics on which a random guess among the choices scores the chance level."""
 
-SHARES = frozenset({*ACCURACIES, "f1", "em", "mc1", "mc2", "exact"})
+FRACTIONS = frozenset({*ACCURACIES, "f1", "em", "mc1", "mc2", "exact"})
 """Metrics from 0 to 1; some benchmarks give them in percent."""
 
 PERCENT = frozenset({"bleu", "chrf", "chrf++", "rouge1", "rouge2", "rougeL", "rougeLsum"})
 """Metrics from 0 to 100."""
 
 ONE_SIDED = 1.6449
-"""Standard errors above chance: a level of 5 %, one-sided."""
+"""Standard errors above chance that are significant at 5 %, one-sided."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The lowest and highest value that a metric can be expected to have.
+    """The range in which a metric is expected to lie.
 
     Attributes:
-        floor: chance level where there is one, else the metric's lowest value; `None` where it has
-            none.
-        ceiling: the metric's highest value; `None` where it has none (perplexity).
-        chance: chance level; `None` where it is not known.
+        floor: chance level if it is known, else the metric's lowest value; `None` if it has none.
+        ceiling: the metric's highest value; `None` if it has none (perplexity).
+        chance: chance level; `None` if it is not known.
     """
 
     floor: float | None
@@ -75,9 +74,9 @@ def bounds(
 
     Args:
         benchmark: its name.
-        metric: with or without a filter behind a comma.
-        values: all that were measured: above 1, a share is taken to be in percent.
-        given: chance levels of the user, by benchmark, as shares.
+        metric: its name, which a comma and a filter may follow.
+        values: all measured values; if one is above 1, they are taken to be in percent.
+        given: the user's chance levels by benchmark, from 0 to 1.
 
     >>> bounds("belebele", "acc", [0.2, 0.9])
     Bounds(floor=0.25, ceiling=1.0, chance=0.25)
@@ -88,19 +87,19 @@ def bounds(
     highest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if name in PERCENT:
         ceiling = 100.0 if highest <= 100 else None
-    elif name in SHARES or benchmark in given:
+    elif name in FRACTIONS or benchmark in given:
         ceiling = 1.0 if highest <= 1 else 100.0 if highest <= 100 else None
     else:
         ceiling = None
     if ceiling is None or min(values, default=0.0) < 0:
         return Bounds(None, None, None)
-    share = given.get(benchmark, chance_level(benchmark) if name in ACCURACIES else None)
-    chance = None if share is None else share * ceiling
+    level = given.get(benchmark, chance_level(benchmark) if name in ACCURACIES else None)
+    chance = None if level is None else level * ceiling
     return Bounds(chance or 0.0, ceiling, chance)
 
 
 def chance_level(benchmark: str) -> float | None:
-    """Chance level of a known benchmark, as a share.
+    """Chance level of a benchmark, from 0 to 1; `None` if it is not known.
 
     >>> chance_level("global_mmlu_full"), chance_level("bmlama53")
     (0.25, None)
@@ -110,10 +109,10 @@ def chance_level(benchmark: str) -> float | None:
 
 
 def parse_chance(given: Sequence[str]) -> dict[str, float]:
-    """Read `BENCHMARK=LEVEL` of the command line, LEVEL a number or a fraction.
+    """Read the command line's `BENCHMARK=LEVEL`, where LEVEL is a number or a fraction.
 
     Raises:
-        NeuronXAError: one has another form, or is not from 0 up to 1.
+        NeuronXAError: one has another form, or its level is not in [0, 1).
 
     >>> parse_chance(["mybench=1/3"])["mybench"] == 1 / 3
     True
@@ -128,8 +127,8 @@ def parse_chance(given: Sequence[str]) -> dict[str, float]:
             value = math.nan
         if not benchmark or not 0 <= value < 1:
             raise NeuronXAError(
-                f"chance is {text!r}; expected BENCHMARK=LEVEL with a level from 0 up to 1, as in "
-                "mybench=0.25 or mybench=1/3"
+                f"chance is {text!r}; expected BENCHMARK=LEVEL with a level of at least 0 and "
+                "below 1, such as mybench=0.25 or mybench=1/3"
             )
         levels[benchmark] = value
     return levels
@@ -138,21 +137,21 @@ def parse_chance(given: Sequence[str]) -> dict[str, float]:
 def above_chance(
     values: Floats, stderrs: Floats, documents: Floats, limits: Bounds
 ) -> NDArray[np.bool_]:
-    """`[n]`: whether each accuracy is above chance by more than its standard error explains.
+    """`[n]`: whether each accuracy is significantly above chance.
 
-    One-sided at 5 %: value − chance > 1.645 standard errors. Where the file gives no standard
-    error, that of a guess is taken, √(c (1 − c) / documents); where it does not say the number of
-    documents either, the accuracy has to be above chance.
+    One-sided at 5 %: value − chance > 1.645 standard errors. Without a standard error in the file,
+    that of random guessing is used, √(c (1 − c) / documents). If the number of documents is unknown
+    too, any accuracy above chance counts.
 
     Args:
         values: `[n]`.
         stderrs: `[n]`, NaN where there is none.
         documents: `[n]`, NaN where unknown.
-        limits: of the metric, with a chance level.
+        limits: bounds of the metric, with a known chance level.
     """
     assert limits.chance is not None and limits.ceiling is not None
-    share = limits.chance / limits.ceiling
-    guess = limits.ceiling * np.sqrt(share * (1 - share) / documents)
+    level = limits.chance / limits.ceiling
+    guess = limits.ceiling * np.sqrt(level * (1 - level) / documents)
     errors = np.where(np.isfinite(stderrs), stderrs, np.where(np.isfinite(guess), guess, 0.0))
     above: NDArray[np.bool_] = values - limits.chance > ONE_SIDED * errors
     return above

@@ -40,23 +40,23 @@ COMPARISON_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Correlations:
-    """What `neuronxa correlate` finds.
+    """The tables of `neuronxa correlate`.
 
     Attributes:
         table: one row per correlation, in the columns `COLUMNS`. `kind` is `model`, `mean over
-            models` or `pooled over models`, `models` how many are in it; a mean over benchmarks
-            names them all in `benchmark`. A correlation that is not defined says why in `note`.
+            models` or `pooled over models`, and `models` is their number. A mean over benchmarks
+            names all of them in `benchmark`. An undefined correlation has its reason in `note`.
 
-            `p` and `fisher_*` of a mean over models are those of a t-test over the models: they
-            speak about further models. `low`, `high` and `p_languages` speak about further
-            languages, and `verdict` rests on them: `positive`, `negative` or `cannot tell`;
-            `models_agreeing` is in how many models alone the verdict is the same. `p_holm` adjusts
-            `p_languages` for all rows of the same kind and method. `families_*` is the interval
-            of resampled language families, `partial_*` the correlation given resource level and
-            script, `*_above_chance` that over languages above chance, `r_noise_corrected` what
-            exact accuracies would show.
+            For a mean over models, `p` and `fisher_*` come from a t-test over the models and
+            generalise to other models. `low`, `high` and `p_languages` generalise to other
+            languages; `verdict` (`positive`, `negative` or `cannot tell`) rests on them.
+            `models_agreeing` counts the models that have the same verdict on their own. `p_holm`
+            adjusts `p_languages` for all rows of the same kind and method. `families_*` is the
+            interval over resampled language families, `partial_*` the correlation given resource
+            level and script, `*_above_chance` the correlation over languages above chance, and
+            `r_noise_corrected` an estimate of r with exact accuracies.
         comparisons: one row per pair of scores, model and benchmark, in `COMPARISON_COLUMNS`.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame
@@ -75,11 +75,11 @@ def correlation_table(
     """Correlate alignment with accuracy: per model, mean over models, pooled.
 
     Args:
-        joins: alignment beside accuracy; at least one.
-        choice: what they were made with.
+        joins: alignment joined with accuracy; at least one.
+        choice: the selection that made the joins.
         methods: some of `METHODS`.
         bootstrap: settings of the intervals.
-        paper: set the paper's figures beside.
+        paper: add the figures that the paper reports.
 
     Raises:
         NeuronXAError: a method is unknown.
@@ -113,10 +113,10 @@ def correlation_table(
 
 
 def require_methods(methods: Sequence[str]) -> None:
-    """Check the coefficients.
+    """Check the names of correlation coefficients.
 
     Raises:
-        NeuronXAError: there are none, or one is unknown.
+        NeuronXAError: no name is given, or one is unknown.
     """
     if not methods or any(method not in METHODS for method in methods):
         raise NeuronXAError(
@@ -127,30 +127,30 @@ def require_methods(methods: Sequence[str]) -> None:
 
 def _notes(table: pd.DataFrame) -> Iterator[str]:
     if undefined := int(table["r"].isna().sum()):
-        yield f"{undefined} of {len(table)} correlations are not defined; `note` says why"
+        yield f"{undefined} of {len(table)} correlations are undefined; `note` says why"
     if (table["kind"] == MEAN).any():
         yield (
-            "a mean over models is of these models: its p_languages and interval are over "
-            "languages, its p and Fisher interval over models"
+            "in a mean over models, p_languages and the interval are over languages; p and the "
+            "Fisher interval are over models"
         )
     if (table["kind"] == POOLED).any():
         yield (
-            "pooled over models, the points of a language are not independent: no p; the interval "
-            "draws models and languages, from 5 models and 15 languages on"
+            "pooled over models, the points of a language are not independent, so there is no p; "
+            "the interval draws models and languages (from 5 models and 15 languages)"
         )
-    alone = table[table["kind"] == PER_MODEL]
-    at_chance = alone[alone["share_above_chance"] <= 0.5]
+    per_model = table[table["kind"] == PER_MODEL]
+    at_chance = per_model[per_model["share_above_chance"] <= 0.5]
     keys = dict.fromkeys(zip(at_chance["benchmark"], at_chance["model"], strict=True))
     if keys:
         named = one_of((f"{benchmark} of {model}" for benchmark, model in keys), at_most=3)
         yield (
-            f"at chance in half of the languages or more: {named}; see r_above_chance, over the "
-            "languages above chance alone"
+            f"at chance in at least half of the languages: {named}; see r_above_chance, which uses "
+            "only languages above chance"
         )
 
 
 def _add_agreement(rows: Sequence[dict[str, Any]]) -> None:
-    """Count the models that alone have the verdict of their mean."""
+    """Count the models whose own verdict is that of their mean."""
     same = ("alignment", "pivot", "score", "benchmark", "method", "verdict")
     counts: dict[tuple[Any, ...], int] = {}
     for row in rows:
@@ -172,7 +172,7 @@ def _add_holm(rows: Sequence[dict[str, Any]], by: Sequence[str], p: str, adjuste
 
 
 def _blocks(joins: Sequence[AccuracyJoin], means: Sequence[Sequence[str]]) -> Iterator[list[Mean]]:
-    """Rows of the same benchmarks: each by itself, the mean over those of `means`, over all."""
+    """Rows by benchmarks: each benchmark, each set of benchmarks in `means`, all benchmarks."""
     for corpus in _grouped(joins, lambda join: (join.alignment, join.pivot)):
         benchmarks = _grouped(corpus, lambda join: join.benchmark)
         for same in benchmarks:
@@ -181,13 +181,13 @@ def _blocks(joins: Sequence[AccuracyJoin], means: Sequence[Sequence[str]]) -> It
         for names in [*(names for names in means if set(names) < set(all_names)), all_names]:
             chosen = [join for join in corpus if join.benchmark in names]
             models = _grouped(chosen, lambda join: join.model)
-            complete = [group for group in models if len(group) == len(names)]
-            if len(names) > 1 and complete:
-                yield _of_models(complete, (MEAN,))
+            on_all_names = [group for group in models if len(group) == len(names)]
+            if len(names) > 1 and on_all_names:
+                yield _of_models(on_all_names, (MEAN,))
 
 
 def _of_models(groups: Sequence[Sequence[AccuracyJoin]], summaries: Sequence[str]) -> list[Mean]:
-    """A row per model and, of several models, their summaries."""
+    """A row per model and, for several models, their summaries."""
     rows = [Mean(PER_MODEL, [group]) for group in groups]
     return rows + [Mean(kind, groups) for kind in summaries if len(groups) > 1]
 

@@ -1,4 +1,4 @@
-"""The rows of the table of correlations: of one model, a mean over models, or models pooled."""
+"""Rows of the correlation table: one model, a mean over models, or pooled models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from neuronxa_task.analysis.adjust import noise_corrected
 from neuronxa_task.analysis.bootstrap import Resampler
 from neuronxa_task.analysis.dependent import compare
+from neuronxa_task.analysis.fisher import fisher_mean
 from neuronxa_task.analysis.pairing import AccuracyJoin
 from neuronxa_task.analysis.partial import covariates, partial_correlation
 from neuronxa_task.analysis.points import MIN_POINTS, Interval, Points, UndefinedCorrelation
@@ -18,7 +19,6 @@ from neuronxa_task.analysis.statistics import (
     Correlation,
     coefficient,
     correlate,
-    fisher_mean,
     mean_correlation,
     pooled_correlation,
 )
@@ -30,7 +30,7 @@ PER_MODEL, MEAN, POOLED = "model", "mean over models", "pooled over models"
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """What a row is about: one join, or several by model.
+    """The joins that a row summarises, grouped by model.
 
     Attributes:
         kind: PER_MODEL, MEAN or POOLED.
@@ -47,12 +47,12 @@ class Mean:
 
 @dataclass(eq=False)
 class RowMaker:
-    """Makes the rows; points and what is resampled of them are made once."""
+    """Makes the rows; points and their resamples are computed once."""
 
     resampler: Resampler
     choice: Selection
     paper: bool | None
-    """Whether the paper's figures beside are of relative accuracy; `None` for none."""
+    """Whether the paper's figures to add are of relative accuracy; `None` to add none."""
     _points: dict[tuple[AccuracyJoin, str, bool], Points] = field(default_factory=dict)
 
     def points(self, join: AccuracyJoin, score: str, *, above_chance: bool = False) -> Points:
@@ -62,7 +62,7 @@ class RowMaker:
         return self._points[key]
 
     def row(self, mean: Mean, score: str, method: str) -> dict[str, Any]:
-        """One row of the correlations."""
+        """A row of the table, in `neuronxa_task.analysis.correlate.COLUMNS`."""
         benchmarks = tuple(dict.fromkeys(join.benchmark for join in mean.joins))
         row: dict[str, Any] = {
             "kind": mean.kind,
@@ -88,33 +88,35 @@ class RowMaker:
             named = one_of((f"{model} ({why})" for model, why in reasons.items()), at_most=3)
             row["note"] = f"without {named}"
         groups = [[self.points(join, score) for join in group] for group in defined]
-        found = self._correlation(mean.kind, groups, method)
+        correlation = self._correlation(mean.kind, groups, method)
         joins = [join for group in defined for join in group]
         row |= {
-            "r": found.r,
-            "p": found.p,
-            "n": found.n,
-            "undefined_resamples": found.undefined_resamples,
-            "p_languages": found.p_languages,
-            "families": found.families or None,
-            **_ends("fisher_", found.fisher),
-            **_ends("bootstrap_", found.bootstrap),
-            **_ends("", found.interval),
-            **_ends("leave_one_out_", found.leave_one_out),
-            **_ends("families_", found.of_families),
+            "r": correlation.r,
+            "p": correlation.p,
+            "n": correlation.n,
+            "undefined_resamples": correlation.undefined_resamples,
+            "p_languages": correlation.p_languages,
+            "families": correlation.families or None,
+            **_ends("fisher_", correlation.fisher),
+            **_ends("bootstrap_", correlation.bootstrap),
+            **_ends("", correlation.interval),
+            **_ends("leave_one_out_", correlation.leave_one_out),
+            **_ends("families_", correlation.of_families),
         }
         if mean.kind == POOLED:
             return row
-        over_languages = [found.interval, found.fisher if len(joins) == 1 else None]
-        row["verdict"] = verdict(found.r, found.p_languages, *over_languages)
+        fisher = correlation.fisher if len(joins) == 1 else None
+        row["verdict"] = verdict(
+            correlation.r, correlation.p_languages, correlation.interval, fisher
+        )
         if len(joins) == 1 and method == "pearson":
-            row |= noise_corrected(groups[0][0], found.r)
+            row |= noise_corrected(groups[0][0], correlation.r)
         return row | self._partial(groups, method) | self._above_chance(joins, score, method)
 
     def _defined(
         self, mean: Mean, score: str
     ) -> tuple[list[Sequence[AccuracyJoin]], dict[str, str]]:
-        """The models whose correlations are defined, and why those of the others are not."""
+        """The models whose correlations are defined, and by model why others are not."""
         defined, reasons = [], {}
         for group in mean.groups:
             try:
@@ -139,7 +141,7 @@ class RowMaker:
         return correlate(samples[0], method, self.resampler)
 
     def _partial(self, groups: Sequence[Sequence[Points]], method: str) -> dict[str, Any]:
-        """The partial correlation; of several samples, the mean of theirs."""
+        """The partial correlation; for several samples, the mean of theirs."""
         if method == "kendall":
             return {}
         confidence = self.resampler.bootstrap.confidence
@@ -153,7 +155,7 @@ class RowMaker:
             ]
         except UndefinedCorrelation:
             return {}
-        r = fisher_mean([fisher_mean([each.r for each in group]) for group in partials])
+        r = fisher_mean([fisher_mean([partial.r for partial in group]) for group in partials])
         if sum(map(len, partials)) > 1:
             return {"partial_r": r}
         return {"partial_r": r, "partial_p": partials[0][0].p} | _ends(
@@ -168,8 +170,8 @@ class RowMaker:
             return {}
         samples = [self.points(join, score, above_chance=True) for join in joins]
         counts = [len(points.x) for points in samples]
-        every = sum(len(self.points(join, score).x) for join in joins)
-        row: dict[str, Any] = {"share_above_chance": sum(counts) / every}
+        total = sum(len(self.points(join, score).x) for join in joins)
+        row: dict[str, Any] = {"share_above_chance": sum(counts) / total}
         if len({join.benchmark for join in joins}) == 1:
             row["chance"] = joins[0].bounds.chance
         usable = []
@@ -180,17 +182,18 @@ class RowMaker:
                 continue
             usable.append(points)
         if usable:
-            row["r_above_chance"] = fisher_mean([coefficient(each, method) for each in usable])
+            row["r_above_chance"] = fisher_mean([coefficient(points, method) for points in usable])
         if len(joins) > 1:
             return row
         row["n_above_chance"] = counts[0]
         if usable and counts[0] > MIN_POINTS:
-            found = correlate(usable[0], method, self.resampler)
-            row |= {"p_above_chance": found.p} | _ends("above_chance_", found.interval)
+            correlation = correlate(usable[0], method, self.resampler)
+            row |= {"p_above_chance": correlation.p}
+            row |= _ends("above_chance_", correlation.interval)
         return row
 
     def comparison(self, join: AccuracyJoin, first: str, second: str) -> dict[str, Any]:
-        """One row of comparisons, over the languages that have both scores."""
+        """Compare two scores over the languages that have both."""
         one, other = self.points(join, first), self.points(join, second)
         if one.labels != other.labels:
             one, other = join.points(first, second), join.points(second, first)
@@ -202,17 +205,17 @@ class RowMaker:
             "note": "",
         }
         try:
-            found = compare(one, other, self.resampler)
+            compared = compare(one, other, self.resampler)
         except UndefinedCorrelation as reason:
             return row | {"note": f"not defined: {reason}"}
         return row | {
-            "r_first": found.first,
-            "r_second": found.second,
-            "r_between": found.between,
-            "difference": found.first - found.second,
-            "steiger_z": found.steiger.statistic,
-            "steiger_p": found.steiger.p,
-            **_ends("bootstrap_", found.bootstrap),
+            "r_first": compared.first,
+            "r_second": compared.second,
+            "r_between": compared.between,
+            "difference": compared.first - compared.second,
+            "steiger_z": compared.steiger.statistic,
+            "steiger_p": compared.steiger.p,
+            **_ends("bootstrap_", compared.bootstrap),
         }
 
 

@@ -1,9 +1,9 @@
 """Whether one alignment score tracks accuracy better than another, on the same languages.
 
 The two correlations share the accuracies and their scores correlate, so they are dependent and
-overlapping. Steiger (1980, Psychological Bulletin 87:245-251) recommends two tests for them: his Z
-and Williams' t, which agree to the third decimal from about 20 languages on. Z is the one kept: it
-compares Fisher's z, as every interval here does.
+overlapping. Steiger (1980, Psychological Bulletin 87:245-251) recommends two tests for this case:
+his Z and Williams' t. They agree to the third decimal from about 20 languages. We use Z, because it
+compares Fisher's z, as all intervals here do.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 from scipy import stats
 
 from neuronxa_task.analysis.bootstrap import MIN_DRAWN, Resampler
+from neuronxa_task.analysis.fisher import EXACT, MIN_INTERVAL
 from neuronxa_task.analysis.points import Interval, Points, UndefinedCorrelation
-from neuronxa_task.analysis.statistics import EXACT, MIN_INTERVAL, coefficient
+from neuronxa_task.analysis.statistics import coefficient
 from neuronxa_task.errors import NeuronXAError
 
 
@@ -29,15 +30,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two Pearson correlations with the same accuracies, compared.
+    """The comparison of two Pearson correlations with the same accuracies.
 
     Attributes:
         first: correlation of the first score with accuracy.
-        second: of the second score.
-        between: of the two scores.
-        n: languages.
+        second: correlation of the second score with accuracy.
+        between: correlation of the two scores.
+        n: number of languages.
         steiger: Steiger's Z.
-        bootstrap: BCa interval of `first - second` over resampled languages; `None` below 15.
+        bootstrap: BCa interval of `first - second` over resampled languages; `None` below 15 of
+            them.
     """
 
     first: float
@@ -55,7 +57,7 @@ def steiger(first: float, second: float, between: float, n: int) -> Outcome:
         first: r of y with the first variable.
         second: r of y with the second.
         between: r of the two variables.
-        n: points.
+        n: number of points.
 
     Raises:
         UndefinedCorrelation: fewer than five points, or one of the correlations is exactly 1.
@@ -83,21 +85,25 @@ def compare(first: Points, second: Points, resampler: Resampler | None = None) -
     Args:
         first: the first score and the accuracy of each language.
         second: the second score, and the same accuracies of the same languages.
-        resampler: draws languages.
+        resampler: draws the languages.
 
     Raises:
-        UndefinedCorrelation: a correlation or the test is not defined.
-        NeuronXAError: the points are not of the same languages.
+        UndefinedCorrelation: a correlation or the test is undefined.
+        NeuronXAError: the two sets of points have different languages or accuracies.
     """
     resampler = resampler or Resampler()
     if list(first.labels) != list(second.labels) or not np.array_equal(first.y, second.y):
-        raise NeuronXAError("the two scores are not of the same languages and accuracies")
+        raise NeuronXAError(
+            "the two scores have different languages or accuracies; expected the same"
+        )
     scores = Points(first.x, second.x, first.labels, (first.names[0], second.names[0]))
     r = tuple(coefficient(points, "pearson") for points in (first, second, scores))
     n = len(first.x)
     test = steiger(r[0], r[1], r[2], n)
     interval = None
     if n >= MIN_DRAWN:
-        drawn, left = resampler.resampled([first, second], "pearson")
-        interval = resampler.bootstrap.bca(r[0] - r[1], drawn[0] - drawn[1], left[0] - left[1])
+        drawn, without_one = resampler.resampled([first, second], "pearson")
+        interval = resampler.bootstrap.bca(
+            r[0] - r[1], drawn[0] - drawn[1], without_one[0] - without_one[1]
+        )
     return Comparison(*(r[0], r[1], r[2], n), steiger=test, bootstrap=interval)

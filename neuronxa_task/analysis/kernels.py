@@ -1,7 +1,7 @@
-"""Coefficients of many resamples at once.
+"""Correlation coefficients of many resamples at once.
 
-A resample is a vector of how often each point was drawn, so that the coefficients of all resamples
-are a few products of matrices, and leaving a point out is one more such vector.
+A resample is a vector that counts how often each point was drawn. The coefficients of all resamples
+are then a few matrix products, and leaving one point out is just another such vector.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from neuronxa_task.analysis.points import Floats, Points
 
 EXACT_IN_FLOAT32 = 2**12
-"""Sums of products of two counts of at most so many points are exact in float32."""
+"""Sums over pairs of at most this many drawn points are exact in float32."""
 
 Kernel = Callable[[Floats], Floats]
-"""Coefficients, `[resamples]`, of how often each point is drawn, `[resamples, n]`."""
+"""Maps the counts of each point, `[resamples, n]`, to coefficients, `[resamples]`."""
 
 
 def _pearson(points: Points) -> Kernel:
-    """From sums of powers of the centred values; where those cancel, from the drawn values."""
+    """From sums of powers of the centred values; from the drawn values where those cancel."""
     x, y = (
         (values - values.mean()) / (np.max(np.abs(values - values.mean())) or 1.0)
         for values in (points.x, points.y)
@@ -43,12 +43,12 @@ def _pearson(points: Points) -> Kernel:
 
 
 def _spearman(points: Points) -> Kernel:
-    """Pearson's of the resample's mid-ranks less their mean, which is half the points."""
+    """Pearson's r of the resample's mid-ranks, centred on half the number of points."""
     x_ties, y_ties = _Ties.of(points.x), _Ties.of(points.y)
 
     def spearman(counts: Floats) -> Floats:
         middle = counts.sum(axis=1, keepdims=True) / 2
-        x, y = x_ties.ranks(counts) - middle, y_ties.ranks(counts) - middle
+        x, y = x_ties.mid_ranks(counts) - middle, y_ties.mid_ranks(counts) - middle
         weighted = counts * x
         sides = ((weighted, y), (weighted, x), (counts * y, y))
         xy, xx, yy = (np.einsum("bi,bi->b", *pair) for pair in sides)
@@ -59,13 +59,13 @@ def _spearman(points: Points) -> Kernel:
 
 @dataclass(frozen=True, eq=False)
 class _Ties:
-    """Values in their order, equal ones together.
+    """Values in ascending order, grouped by equality.
 
     Attributes:
-        order: `[n]`, indices of the values from the lowest on.
-        first: `[groups]`, where each group of equal values begins in that order.
-        last: `[groups]`, behind its end.
-        group: `[n]`, the group of each value.
+        order: `[n]`, indices of the values in ascending order.
+        first: `[groups]`, start of each group of equal values in that order.
+        last: `[groups]`, end of each group, exclusive.
+        group: `[n]`, group of each value.
     """
 
     order: NDArray[np.intp]
@@ -80,20 +80,20 @@ class _Ties:
         first = np.searchsorted(group[order], np.arange(len(distinct)))
         return cls(order, first, np.append(first[1:], len(values)), group)
 
-    def ranks(self, counts: Floats) -> Floats:
-        """`[resamples, n]`: how many drawn values are lower, and half of the equal ones."""
+    def mid_ranks(self, counts: Floats) -> Floats:
+        """`[resamples, n]`: number of lower drawn values plus half the number of equal ones."""
         below = self._cumulated(counts)
         middle = below.take(self.first, axis=1) + below.take(self.last, axis=1)
         return np.asarray(middle.take(self.group, axis=1) / 2)
 
     def pairs(self, counts: Floats) -> Floats:
-        """`[resamples]`: twice the pairs of drawn values that differ."""
+        """`[resamples]`: twice the number of pairs of drawn values that differ."""
         below = self._cumulated(counts)
         equal = below.take(self.last, axis=1) - below.take(self.first, axis=1)
         return np.asarray(counts.sum(axis=1) ** 2 - np.einsum("bi,bi->b", equal, equal))
 
     def _cumulated(self, counts: Floats) -> Floats:
-        """`[resamples, n + 1]`: how many of the lowest values are drawn."""
+        """`[resamples, n + 1]`: how many of the k lowest values are drawn, for k from 0 to n."""
         below = np.zeros((len(counts), len(self.order) + 1))
         np.cumsum(counts.take(self.order, axis=1), axis=1, out=below[:, 1:])
         return below
@@ -124,7 +124,7 @@ KERNELS: dict[str, Callable[[Points], Kernel]] = {
 
 
 def _counted_pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
-    """Pearson's coefficient per resample, `[resamples]`, of values `[n]`."""
+    """`[resamples]`: Pearson's r of the values `[n]` in each resample."""
     drawn = counts > 0
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     defined = _varies(x, drawn) & _varies(y, drawn)
@@ -135,7 +135,7 @@ def _counted_pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 
 def _varies(values: Floats, drawn: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Per resample, whether the drawn values differ by more than rounding."""
+    """`[resamples]`: whether the drawn values differ by more than rounding."""
     highest = np.where(drawn, values, -np.inf).max(axis=1)
     lowest = np.where(drawn, values, np.inf).min(axis=1)
     varies: NDArray[np.bool_] = highest - lowest > 1e-12 * np.abs(values).max()

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from neuronxa_task.analysis.fisher import fisher_mean
 from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy
 from neuronxa_task.analysis.points import UndefinedCorrelation
-from neuronxa_task.analysis.selection import Selection, did_you_mean, select
-from neuronxa_task.analysis.statistics import coefficient, fisher_mean
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.analysis.selection import Selection, select
+from neuronxa_task.analysis.statistics import coefficient
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.resource_levels import LEVELS, resource_level
 from neuronxa_task.results import Results

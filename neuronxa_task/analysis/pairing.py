@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OFTEN_BELOW = 0.25
-"""Share of languages below chance, by more than their errors, from which on that is said."""
+"""Fraction of languages significantly below chance above which a note says so."""
 ACCURACY = ["accuracy", "stderr", "above_chance"]
 
 
@@ -30,19 +30,19 @@ class AccuracyJoin:
 
     Attributes:
         model: name of the model.
-        alignment: alignment benchmark.
-        benchmark: downstream benchmark.
-        metric: downstream metric.
+        alignment: name of the alignment benchmark.
+        benchmark: name of the downstream benchmark.
+        metric: name of its metric.
         pivot: pivot language of the alignment.
-        table: one row per language (index), one column per score, and `accuracy`, corrected for
-            chance or relative to the pivot's where that was asked for, `stderr`, its standard error
-            (NaN where the file has none), and `above_chance`, whether it is above chance by more
-            than its standard error explains (always, where the chance level is not known).
-        unpaired: one row per language that has alignment and was not measured, one column per
-            score. In either a score may be missing (NaN).
-        bounds: what `accuracy` can be.
-        pivot_accuracy: of the pivot language, on the scale of `accuracy`; `None` where it was not
-            measured.
+        table: one row per language (index), one column per score (NaN where missing), and
+            `accuracy` (corrected for chance or relative to the pivot if asked for), `stderr`, its
+            standard error (NaN if the file has none), and `above_chance`, whether it is
+            significantly above chance (true if the chance level is not known).
+        unpaired: one row per language with alignment but without accuracy, one column per score
+            (NaN where missing).
+        bounds: the range of `accuracy`.
+        pivot_accuracy: accuracy in the pivot language, on the scale of `accuracy`; `None` if it was
+            not measured.
     """
 
     model: str
@@ -57,12 +57,12 @@ class AccuracyJoin:
 
     @property
     def scores(self) -> list[str]:
-        """The alignment scores: those that any model has, so that this one may lack some."""
+        """Alignment scores that any of the models has; this model may lack some."""
         return [str(name) for name in self.unpaired.columns]
 
     @property
     def names(self) -> dict[str, str]:
-        """What is set beside what, as columns of a table."""
+        """Model, benchmarks, pivot and metric, as columns of a table."""
         return {
             "model": self.model,
             "alignment": self.alignment,
@@ -72,16 +72,16 @@ class AccuracyJoin:
         }
 
     def has(self, score: str) -> bool:
-        """Whether any language has the score."""
+        """Whether at least one language has the score."""
         return bool(self.table[score].notna().any())
 
     def points(self, score: str, *others: str, above_chance: bool = False) -> Points:
-        """A score and the accuracy, as points.
+        """Pair a score (x) with accuracy (y), one point per language.
 
         Args:
-            score: on the x axis.
-            others: scores that a language has to have, too.
-            above_chance: only languages whose accuracy is above chance.
+            score: the score on the x axis.
+            others: further scores that a language must have to be included.
+            above_chance: include only languages whose accuracy is above chance.
         """
         rows = self.table.dropna(subset=[score, *others])
         if above_chance:
@@ -96,14 +96,14 @@ class AccuracyJoin:
 
 
 def pair(results: Results, choice: Selection) -> tuple[list[AccuracyJoin], list[str]]:
-    """Set every model's alignment beside its accuracies.
+    """Join the alignment of every model with its accuracies.
 
     Returns:
-        Every join of at least three languages, and notes on the others and on what was taken.
+        Every join of at least three languages, and notes on the selection and on smaller joins.
 
     Raises:
-        NeuronXAError: a choice names nothing in the results, settings differ, or no join has three
-            languages.
+        NeuronXAError: the selection names something that the results do not have, settings differ,
+            or no join has three languages.
     """
     selected = select(results, choice)
     selected.require_alignment(choice)
@@ -117,7 +117,7 @@ def pair(results: Results, choice: Selection) -> tuple[list[AccuracyJoin], list[
 def join_accuracy(
     selected: SelectedRows, choice: Selection
 ) -> tuple[list[AccuracyJoin], list[str]]:
-    """Every join of at least three languages, of which there may be none, and notes."""
+    """Every join of at least three languages (possibly none), and notes on the others."""
     joins: list[AccuracyJoin] = []
     notes: list[str] = []
     for join in _joins(selected, choice):
@@ -141,7 +141,7 @@ def join_accuracy(
 
 
 def _below_chance(join: AccuracyJoin) -> list[str]:
-    """A note where the level of chance seems to be too high."""
+    """A note if many accuracies are below chance, so that the chance level may be wrong."""
     chance = join.bounds.chance
     if chance is None:
         return []
@@ -150,12 +150,13 @@ def _below_chance(join: AccuracyJoin) -> list[str]:
         return []
     return [
         f"{join.benchmark} of {join.model} is below chance, {chance:.3g}, in {below.sum()} of "
-        f"{len(below)} languages; if that level is wrong, give --chance {join.benchmark}=LEVEL"
+        f"{len(below)} languages; if that level is wrong, set it with --chance "
+        f"{join.benchmark}=LEVEL"
     ]
 
 
 def without_joins(selected: SelectedRows, choice: Selection, notes: list[str]) -> str:
-    """Why there is no join, in words."""
+    """Explain why there is no join, for an error message or the page."""
     if selected.alignment.empty:
         return f"the results hold no {one_of(choice.scores)}"
     if selected.accuracy.empty:
@@ -169,7 +170,7 @@ def without_joins(selected: SelectedRows, choice: Selection, notes: list[str]) -
 
 
 def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
-    """Every model, alignment benchmark, pivot and downstream benchmark, however few languages."""
+    """A join per model, alignment benchmark, pivot and downstream benchmark, of any size."""
     alignment, accuracy = selected.alignment, selected.accuracy
     pivot_of = {line: to_flores(facts_of(line)["pivot"]) for line in set(alignment["signature"])}
     alignment = alignment.assign(pivot=alignment["signature"].map(pivot_of))
@@ -206,7 +207,7 @@ def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
 
 
 def _measured(rows: pd.DataFrame, limits: Bounds) -> pd.DataFrame:
-    """Accuracy, its standard error and whether it is above chance, by language."""
+    """The `ACCURACY` columns by language."""
     rows = rows.set_index("language")
     values, stderrs = rows["value"].to_numpy(np.float64), rows["stderr"].to_numpy(np.float64)
     documents = rows["n"].to_numpy(np.float64, na_value=np.nan)
@@ -220,10 +221,11 @@ def _measured(rows: pd.DataFrame, limits: Bounds) -> pd.DataFrame:
 
 
 def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Selection) -> AccuracyJoin:
-    """The join with its accuracies corrected for chance, or relative to the pivot's, if asked for.
+    """Correct the accuracies for chance or divide them by the pivot's, as the selection asks.
 
     Raises:
-        NeuronXAError: the pivot has no accuracy above chance, or the chance level is not known.
+        NeuronXAError: the pivot's accuracy is missing or not above chance, or the chance level is
+            unknown.
     """
     chance = join.bounds.chance
     if choice.chance_corrected:
@@ -241,18 +243,18 @@ def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Selection) 
         measured = accuracy[rows.all(axis=1)].dropna(subset="value")["language"]
         raise NeuronXAError(
             f"no accuracy in the pivot {pivot}, which --relative divides by; there is accuracy in "
-            f"{one_of(measured)}: run it in the pivot, too"
+            f"{one_of(measured)}; run the benchmark in the pivot as well"
         )
     if value <= (chance or 0.0):
         above = f"chance, {chance:.4g}" if chance else "0"
         raise NeuronXAError(
-            f"accuracy {value:.4g} in the pivot {pivot} is not above {above}: no divisor"
+            f"accuracy {value:.4g} in the pivot {pivot} is not above {above}, so it cannot divide"
         )
     return _scaled(join, chance or 0.0, value - (chance or 0.0))
 
 
 def _scaled(join: AccuracyJoin, offset: float, divisor: float) -> AccuracyJoin:
-    """The join with `(accuracy − offset) / divisor` for its accuracies."""
+    """Replace each accuracy with `(accuracy − offset) / divisor`."""
     table = join.table.assign(
         accuracy=(join.table["accuracy"] - offset) / divisor, stderr=join.table["stderr"] / divisor
     )
@@ -285,7 +287,7 @@ def _too_few(alignment: pd.DataFrame, accuracy: pd.DataFrame, *, relative: bool)
 
 
 def _without_counterpart(alignment: pd.DataFrame, accuracy: pd.DataFrame) -> list[str]:
-    """Notes on models that have only one of the two."""
+    """Notes on models that have only alignment or only accuracy."""
     both = [set(table["model"]) for table in (alignment, accuracy)]
     sides = (
         ("alignment, no accuracy", both[0] - both[1]),

@@ -1,4 +1,4 @@
-"""Does alignment go with accuracy beyond what the size of a language's data and its script tell?"""
+"""Partial correlation: alignment with accuracy, given a language's resource level and script."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCor
 from neuronxa_task.languages.resource_levels import UNKNOWN, resource_level
 
 MIN_FREEDOM = 5
-"""Languages less covariates from which on there is a partial correlation."""
+"""Fewest languages, minus covariates, for a partial correlation."""
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A partial correlation, its two-sided p, and Fisher's interval; and how many covariates."""
+    """A partial correlation, its two-sided p, Fisher's interval, and the number of covariates."""
 
     r: float
     p: float
@@ -26,9 +26,9 @@ class Partial:
 
 
 def covariates(labels: Sequence[Hashable]) -> Floats:
-    """`[n, 3]`: resource level (Joshi et al. 2020), whether it is unknown, and Latin script or not.
+    """`[n, 3]`: resource level (Joshi et al. 2020), whether it is unknown, whether script is Latin.
 
-    An unknown level has the mean of the known ones, and its own column takes up what that misses.
+    An unknown level is set to the mean of the known ones; the second column absorbs the difference.
     """
     codes = [str(label) for label in labels]
     levels = [resource_level(code) for code in codes]
@@ -49,17 +49,17 @@ def covariates(labels: Sequence[Hashable]) -> Floats:
 def partial_correlation(
     points: Points, given: Floats, method: str, confidence: float = 0.95
 ) -> Partial:
-    """Correlation of what the covariates do not explain, of x and of y.
+    """Correlate the residuals of x and y after regression on the covariates.
 
     With k independent covariates, p is that of t = r √((n − 2 − k) / (1 − r²)) on n − 2 − k degrees
     of freedom, and Fisher's z has the standard error 1 / √(n − 3 − k) (Spearman: times
-    √(1 + r²/2), as Bonett and Wright have it).
+    √(1 + r²/2), Bonett and Wright 2000).
 
     Args:
         points: alignment and accuracy.
-        given: `[n, covariates]`; columns that others explain count once.
-        method: `pearson`, or `spearman`, of ranks.
-        confidence: of the interval.
+        given: `[n, covariates]`; linearly dependent columns count once.
+        method: `pearson`, or `spearman` to use ranks.
+        confidence: confidence level of the interval.
 
     Raises:
         UndefinedCorrelation: too few languages, or the covariates explain x or y.
@@ -73,13 +73,15 @@ def partial_correlation(
     n = len(x)
     if n - rank < MIN_FREEDOM:
         raise UndefinedCorrelation(f"{n} languages are too few beside {rank} covariates")
-    rest = []
+    residuals = []
     for values in (x, y):
         fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
-        rest.append(values - fitted)
-        if np.linalg.norm(rest[-1]) <= 1e-9 * np.linalg.norm(values - values.mean()):
-            raise UndefinedCorrelation("resource level and script explain all of one side")
-    r = float(np.clip(stats.pearsonr(*rest).statistic, -1 + 1e-12, 1 - 1e-12))
+        residuals.append(values - fitted)
+        if np.linalg.norm(residuals[-1]) <= 1e-9 * np.linalg.norm(values - values.mean()):
+            raise UndefinedCorrelation(
+                "resource level and script explain alignment or accuracy exactly"
+            )
+    r = float(np.clip(stats.pearsonr(*residuals).statistic, -1 + 1e-12, 1 - 1e-12))
     freedom = n - 2 - rank
     t = r * np.sqrt(freedom / (1 - r**2))
     error = np.sqrt((1 + r**2 / 2 if method == "spearman" else 1) / (freedom - 1))

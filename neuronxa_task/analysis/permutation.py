@@ -1,8 +1,8 @@
-"""Exact p of rank correlations of few languages, and p of a mean of several models' correlations.
+"""Permutation tests: rank correlations of few languages, and means of several correlations.
 
-Under no association every order of the accuracies is equally likely beside the alignment scores.
-All orders of up to eight languages are taken; of more, random ones, and p is then
-(1 + as extreme) / (1 + drawn), which keeps its level (Phipson and Smyth 2010).
+Without an association, every order of the accuracies is equally likely. For up to eight languages,
+all orders are enumerated. For more, random orders are drawn, and p = (1 + as extreme) / (1 + drawn)
+keeps the level of the test (Phipson and Smyth 2010).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neuronxa_task.analysis.points import Floats, Points
 
 ENUMERATED = 8
 FEW = 30
-"""Languages from which on the p of a rank correlation is scipy's approximation."""
+"""From this many languages, scipy's approximation gives the p of a rank correlation."""
 DRAWN = 9_999
 DRAWN_JOINTLY = 1_999
 ROUNDING = 1e-9
@@ -28,8 +28,8 @@ ROUNDING = 1e-9
 def rank_p(points: Points, method: str) -> float:
     """Two-sided p of Spearman's or Kendall's coefficient.
 
-    Exact for up to 8 languages, and for Kendall without ties; by 9,999 permutations for fewer than
-    30; scipy's for more.
+    Exact for up to 8 languages, and for Kendall without ties. From 9,999 permutations for fewer
+    than 30 languages; scipy's approximation for more.
 
     >>> round(rank_p(Points(np.arange(3.0), np.arange(3.0), "abc"), "spearman"), 4)
     0.3333
@@ -52,19 +52,19 @@ def rank_p(points: Points, method: str) -> float:
             ]
         )
         observed = np.sum(x * y)
-    return _p(np.asarray(drawn), float(observed), complete=n <= ENUMERATED)
+    return _p(np.asarray(drawn), float(observed), is_exact=n <= ENUMERATED)
 
 
 def mean_p(groups: Sequence[Sequence[Points]], method: str, seed: int = 0) -> float:
     """Two-sided p of a mean of correlations, by permuting languages.
 
-    A language keeps all of its accuracies, of every model and benchmark, so that p holds however
+    A language keeps its accuracies of all models and benchmarks together, so p is valid however
     much the models agree.
 
     Args:
-        groups: samples of each model, each with a correlation.
+        groups: the samples of each model; every sample has a correlation.
         method: `pearson` or `spearman`.
-        seed: of the random orders.
+        seed: seed of the random orders.
     """
     labels = dict.fromkeys(label for group in groups for points in group for label in points.labels)
     index_of = {label: index for index, label in enumerate(labels)}
@@ -74,30 +74,30 @@ def mean_p(groups: Sequence[Sequence[Points]], method: str, seed: int = 0) -> fl
     for group in groups:
         for points in group:
             own = [index_of[label] for label in points.labels]
-            alike = own == list(range(len(labels)))
-            order = orders if alike else np.argsort(keys[:, own], axis=1)
+            has_all_labels = own == list(range(len(labels)))
+            order = orders if has_all_labels else np.argsort(keys[:, own], axis=1)
             x, y = (_unit(values, method) for values in (points.x, points.y))
             weight = 1 / (len(group) * len(groups))
             drawn += weight * (x[order] @ y)
             observed += weight * float(x @ y)
-    return _p(drawn, observed, complete=len(labels) <= ENUMERATED)
+    return _p(drawn, observed, is_exact=len(labels) <= ENUMERATED)
 
 
 def _unit(values: Floats, method: str) -> Floats:
-    """Values, or their ranks, centred and of length 1: products of two are correlations."""
+    """Values, or their ranks, centred and scaled to length 1, so that dot products are r."""
     values = stats.rankdata(values) if method == "spearman" else values
     centred = values - values.mean()
     return np.asarray(centred / np.linalg.norm(centred))
 
 
-def _p(drawn: Floats, observed: float, *, complete: bool) -> float:
+def _p(drawn: Floats, observed: float, *, is_exact: bool) -> float:
     extreme = np.abs(drawn) >= abs(observed) * (1 - ROUNDING) - 1e-14
-    return float(np.mean(extreme) if complete else (1 + np.sum(extreme)) / (1 + len(drawn)))
+    return float(np.mean(extreme) if is_exact else (1 + np.sum(extreme)) / (1 + len(drawn)))
 
 
 @lru_cache(maxsize=8)
 def permuted(n: int, drawn: int, seed: int = 0) -> NDArray[np.intp]:
-    """`[orders, n]`: all orders of up to 8, else so many random ones."""
+    """`[orders, n]`: all orders if n is at most 8, else `drawn` random orders."""
     if n <= ENUMERATED:
         return np.array(list(permutations(range(n))), np.intp)
     random = np.random.default_rng((seed, n))

@@ -1,4 +1,4 @@
-"""What is correlated: alignment and accuracy, a point per language."""
+"""Alignment and accuracy as points, one per language, and intervals of statistics on them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Floats = NDArray[np.float64]
 
 
 class UndefinedCorrelation(NeuronXAError):
-    """There is no correlation of these points, for the reason it gives."""
+    """A correlation is undefined; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """What is correlated: one point per language.
+    """Alignment (x) and accuracy (y), one point per language.
 
     Attributes:
         x: `[n]`, alignment.
         y: `[n]`, accuracy.
-        labels: language of each point. Points of the same label are drawn together in a bootstrap.
+        labels: language of each point. Points with equal labels are drawn together in a bootstrap.
         names: what x and y are, for messages.
-        errors: `[n]`, standard errors of y, NaN where unknown; `None` where all are.
+        errors: `[n]`, standard errors of y, NaN where unknown; `None` if all are unknown.
     """
 
     x: Floats
@@ -40,7 +40,7 @@ class Points:
         """Check that these points have a correlation.
 
         Raises:
-            UndefinedCorrelation: there are too few, or one coordinate is constant.
+            UndefinedCorrelation: there are fewer than 3 points, or x or y is constant.
         """
         if len(self.x) < MIN_POINTS:
             raise UndefinedCorrelation(f"{len(self.x)} languages; at least {MIN_POINTS} are needed")
@@ -51,29 +51,29 @@ class Points:
                 )
 
     def labelled(self, label: Callable[[Hashable], Hashable]) -> Points:
-        """The same points under other labels: their families, say."""
-        return replace(self, labels=[label(of) for of in self.labels])
+        """The same points with other labels, such as language families."""
+        return replace(self, labels=[label(old) for old in self.labels])
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval, or the range of a value."""
+    """A confidence interval, or the range of a statistic."""
 
     low: float
     high: float
 
     def excludes_zero(self) -> bool:
-        """Whether both ends are on the same side of 0."""
+        """Whether both bounds have the same sign."""
         return self.low > 0 or self.high < 0
 
 
 def is_constant(values: Floats) -> bool:
-    """Whether all values are the same but for rounding."""
+    """Whether all values are equal up to rounding."""
     return bool(np.ptp(values) <= 1e-12 * np.max(np.abs(values)))
 
 
 def pooled(samples: Sequence[Points]) -> Points:
-    """The points of several samples as one."""
+    """Concatenate the points of several samples."""
     return Points(
         np.concatenate([points.x for points in samples]),
         np.concatenate([points.y for points in samples]),

@@ -1,4 +1,4 @@
-"""`neuronxa predict`: accuracy from alignment, per model and benchmark, as tables."""
+"""`neuronxa predict`: tables of accuracy predicted from alignment, per model and benchmark."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from neuronxa_task.analysis.pairing import AccuracyJoin, pair
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.analysis.regression import Errors, fit, leave_one_out, leave_one_out_mean
-from neuronxa_task.analysis.selection import Selection, did_you_mean
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.analysis.selection import Selection
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.languages import language
 from neuronxa_task.languages.families import family
 from neuronxa_task.results import Results
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST_LAYER = frozenset({"belebele"})
-"""Benchmarks for which MEXA's estimate takes the best layer's alignment, not the mean's."""
+"""Benchmarks for which MEXA's estimate uses the best layer's alignment, not the mean."""
 
 FIT_COLUMNS = (
     *("model", "alignment", "pivot", "benchmark", "metric", "relative", "score", "n"),
@@ -40,19 +40,19 @@ ESTIMATE_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What `neuronxa predict` finds.
+    """The tables of `neuronxa predict`.
 
     Attributes:
-        fits: one row per model, benchmark and score, in `FIT_COLUMNS`: the curve of
-            `neuronxa_task.analysis.regression.Curve`, and the errors of leaving one language out,
-            of the curve and of the mean of the others (`baseline_*`); the same of leaving one
-            language family out (`family_*`); and the errors of MEXA's estimate, which is not
-            fitted: alignment times the pivot's accuracy, alignment being that of the best layer for
-            Belebele and the mean over layers for other benchmarks (Kargaran et al. 2024,
-            arXiv 2410.05873, and the authors' page of estimates).
-        estimates: one row per language that has alignment and was not measured, in
-            `ESTIMATE_COLUMNS`. `low` and `high` end at the bounds of the curve.
-        notes: what the reader has to know.
+        fits: one row per model, benchmark and score, in `FIT_COLUMNS`: the curve
+            (`neuronxa_task.analysis.regression.Curve`); leave-one-language-out errors of the curve
+            and of the mean of the other languages (`baseline_*`); the same with a whole language
+            family left out (`family_*`); and the errors of MEXA's estimate, which is not fitted:
+            alignment times the pivot's accuracy, with the best layer's alignment for Belebele and
+            the mean over layers for other benchmarks (Kargaran et al. 2024, arXiv 2410.05873, and
+            the authors' page of estimates).
+        estimates: one row per language with alignment but without accuracy, in
+            `ESTIMATE_COLUMNS`. `low` and `high` are clipped to the bounds of the curve.
+        notes: remarks for the reader.
     """
 
     fits: pd.DataFrame
@@ -63,16 +63,16 @@ class Predictions:
 def predictions(
     results: Results, choice: Selection, *, score: str, confidence: float = 0.95
 ) -> Predictions:
-    """Fit accuracy over alignment and estimate it where there is no benchmark.
+    """Fit accuracy as a function of alignment, and estimate it in languages without a benchmark.
 
     Args:
-        results: what was read.
-        choice: what is set beside each other; a curve is fitted for each of its scores.
-        score: the one that the estimates are made from.
-        confidence: of the prediction intervals.
+        results: the results to use.
+        choice: which of them to join; a curve is fitted for each of its scores.
+        score: the score that the estimates are made from.
+        confidence: confidence level of the prediction intervals.
 
     Raises:
-        NeuronXAError: as of `neuronxa_task.analysis.pairing.pair`, or `score` is not among the
+        NeuronXAError: as in `neuronxa_task.analysis.pairing.pair`, or `score` is not one of the
             scores.
     """
     import pandas as pd
@@ -83,32 +83,30 @@ def predictions(
             + did_you_mean(score, choice.scores)
         )
     known = set(results.alignment["metric"])
-    best_layers = [name for of in choice.scores if (name := f"{of}_max") in known]
+    best_layers = [best for name in choice.scores if (best := f"{name}_max") in known]
     wider = replace(choice, scores=tuple(dict.fromkeys((*choice.scores, *best_layers))))
     joins, notes = pair(results, wider)
     scores = [name for name in joins[0].scores if name in choice.scores]
     if score not in scores:
         raise NeuronXAError(f"the results hold no {score}; found: {one_of(scores)}")
-    shared = {"relative": choice.relative, "chance_corrected": choice.chance_corrected}
-    fits = [shared | _fit(join, name) for join in joins for name in scores]
-    estimates = [shared | row for join in joins for row in _estimates(join, score, confidence)]
+    scale = {"relative": choice.relative, "chance_corrected": choice.chance_corrected}
+    fits = [scale | _fit(join, name) for join in joins for name in scores]
+    estimates = [scale | row for join in joins for row in _estimates(join, score, confidence)]
     table = pd.DataFrame(fits, columns=list(FIT_COLUMNS))
     notes += _no_better(table, score)
     return Predictions(table, pd.DataFrame(estimates, columns=list(ESTIMATE_COLUMNS)), tuple(notes))
 
 
 def _no_better(fits: pd.DataFrame, score: str) -> list[str]:
-    """A note on the models and benchmarks that a score does not predict."""
+    """A note on models and benchmarks that a score predicts no better than the mean."""
     worse = [
         f"{row['benchmark']} of {row['model']}"
         for row in records(fits)
         if row["score"] == score and row["rmse"] >= row["baseline_rmse"]
     ]
-    return (
-        [f"{score} predicts no better than the mean does: {one_of(worse, at_most=4)}"]
-        if (worse)
-        else []
-    )
+    if not worse:
+        return []
+    return [f"{score} predicts no better than the mean does: {one_of(worse, at_most=4)}"]
 
 
 def _fit(join: AccuracyJoin, score: str) -> dict[str, Any]:
@@ -148,7 +146,7 @@ def _errors(name: str, errors: Errors | None) -> dict[str, float]:
 
 
 def _mexas_score(join: AccuracyJoin, score: str) -> str | None:
-    """The score that MEXA's estimate is made of; `None` where it or the pivot was not measured."""
+    """The score that MEXA's estimate uses; `None` if it or the pivot was not measured."""
     base = score.removesuffix("_max")
     wanted = f"{base}_max" if join.benchmark in BEST_LAYER else base
     return wanted if wanted in join.scores and join.pivot_accuracy is not None else None
@@ -167,7 +165,7 @@ def _estimates(join: AccuracyJoin, score: str, confidence: float) -> Iterator[di
     try:
         curve = fit(points, bounds.floor, bounds.ceiling)
     except UndefinedCorrelation:
-        return  # the row of the fit says why
+        return  # the note of the fit says why
     unpaired = join.unpaired.dropna(subset=[score])
     x = unpaired[score].to_numpy(np.float64)
     estimates, half_widths = curve.at(x), curve.half_width(x, confidence)

@@ -1,4 +1,4 @@
-"""Figures that the NeuronXA paper reports (Huang et al., ACL 2025, arXiv 2507.14900)."""
+"""Figures reported in the NeuronXA paper (Huang et al., ACL 2025, arXiv 2507.14900)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PUBLISHED: Mapping[tuple[str, ...], Published] = {
         False, {"mexa": 0.8291, "nasca": 0.8312, "navca": 0.8191}
     ),
 }
-"""By benchmark; of several benchmarks, the mean of their correlations."""
+"""By benchmark; for several benchmarks, the mean of their correlations."""
 
 BEST_SINGLE: Mapping[str, float] = {
     "arc": 0.9867,
@@ -51,29 +51,29 @@ def published_correlation(
     benchmarks: tuple[str, ...], score: str, method: str, *, relative: bool
 ) -> float | None:
     """The paper's figure for the same benchmarks, score and kind of accuracy, if it has one."""
-    found = PUBLISHED.get(tuple(sorted(benchmarks)))
-    if found is None or method != "pearson" or found.relative != relative:
+    published = PUBLISHED.get(tuple(sorted(benchmarks)))
+    if published is None or method != "pearson" or published.relative != relative:
         return None
-    return found.scores.get(score)
+    return published.scores.get(score)
 
 
 def published_means(*, relative: bool) -> list[tuple[str, ...]]:
     """The sets of benchmarks over which the paper reports a mean."""
     return [
         benchmarks
-        for benchmarks, found in PUBLISHED.items()
-        if len(benchmarks) > 1 and found.relative == relative
+        for benchmarks, published in PUBLISHED.items()
+        if len(benchmarks) > 1 and published.relative == relative
     ]
 
 
 def published_text(*, relative: bool) -> str:
-    """The paper's figures, for a table of transferability (`relative`) or of accuracy."""
+    """The paper's figures as text, to print below a table of accuracy or of transferability."""
     lines = [f"Published ({SOURCE}), Pearson:"]
-    for benchmarks, found in PUBLISHED.items():
-        figures = ", ".join(f"{score} {r:.4f}" for score, r in found.scores.items())
-        kind = " of transferability (--relative)" if found.relative else ""
+    for benchmarks, published in PUBLISHED.items():
+        figures = ", ".join(f"{score} {r:.4f}" for score, r in published.scores.items())
+        kind = " of transferability (--relative)" if published.relative else ""
         mean = "mean over " if len(benchmarks) > 1 else ""
-        other = "" if found.relative == relative else " — not comparable with this table"
+        other = "" if published.relative == relative else " — not comparable with this table"
         lines.append(f"  {mean}{', '.join(benchmarks)}{kind}: {figures}{other}")
     best = ", ".join(f"{benchmark} {r:.4f}" for benchmark, r in BEST_SINGLE.items())
     return "\n".join([*lines, f"  highest of a single model: {best}"])

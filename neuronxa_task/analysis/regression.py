@@ -1,7 +1,4 @@
-"""Accuracy predicted from alignment: a bounded curve over languages, and how far to trust it.
-
-Pure functions on numbers.
-"""
+"""Regression of accuracy on alignment: a bounded curve over languages, and its errors."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from neuronxa_task.analysis.points import Floats, Points, UndefinedCorrelation, 
 
 ITERATIONS = 100
 STEEPEST = 30.0
-"""Bound of both parameters, in standard deviations of alignment: σ(30) is 1 but for rounding."""
+"""Bound on both parameters, in standard deviations of alignment: σ(30) rounds to 1."""
 CLOSE = 1e-13
 
 
@@ -28,14 +25,14 @@ class Curve:
     so that no estimate is below chance or above 1; without, intercept + slope · x.
 
     Attributes:
-        intercept: as above.
-        slope: as above.
-        n: languages.
-        floor: lowest estimate; `None` without bounds.
-        ceiling: highest estimate; `None` without bounds.
+        intercept: see above.
+        slope: see above.
+        n: number of languages.
+        floor: lower bound of the estimates; `None` for a straight line.
+        ceiling: upper bound of the estimates; `None` for a straight line.
         error: standard error of the residuals, √(Σ e² / (n − 2)).
         r_squared: 1 − Σ e² / Σ (y − ȳ)².
-        inverse: `[2, 2]`, (JᵀJ)⁻¹, J the derivatives by intercept and slope at the languages.
+        inverse: `[2, 2]`, (JᵀJ)⁻¹, with J the derivatives by intercept and slope at each language.
     """
 
     intercept: float
@@ -55,10 +52,10 @@ class Curve:
         return np.asarray(self.floor + (self.ceiling - self.floor) * expit(linear))
 
     def half_width(self, x: Floats, confidence: float = 0.95) -> Floats:
-        """`[m]`: half the width of the prediction interval of one further language at each `x`.
+        """`[m]`: half the width of the prediction interval of a new language at each `x`.
 
-        t_{n−2} · s · √(1 + gᵀ (JᵀJ)⁻¹ g), g the curve's derivatives at x: for normal errors of one
-        variance, exact for the line and the delta method for the bounded curve.
+        t_{n−2} · s · √(1 + gᵀ (JᵀJ)⁻¹ g), with g the curve's derivatives at x. For normal errors of
+        equal variance it is exact for the line; for the bounded curve it is the delta method.
         """
         quantile = stats.t.ppf((1 + confidence) / 2, self.n - 2)
         slopes = self.derivatives(x)
@@ -70,20 +67,20 @@ class Curve:
         design = np.column_stack([np.ones_like(x), x])
         if self.floor is None or self.ceiling is None:
             return design
-        share = expit(self.intercept + self.slope * x)
-        return np.asarray(design * ((self.ceiling - self.floor) * share * (1 - share))[:, None])
+        height = expit(self.intercept + self.slope * x)
+        return np.asarray(design * ((self.ceiling - self.floor) * height * (1 - height))[:, None])
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of predictions: root mean square and mean absolute."""
+    """Root mean square error and mean absolute error of predictions."""
 
     rmse: float
     mae: float
 
     @classmethod
     def of(cls, residuals: Floats) -> Errors:
-        """From accuracy minus prediction, `[n]`."""
+        """Summarise residuals, accuracy minus prediction, `[n]`."""
         return cls(float(np.sqrt(np.mean(residuals**2))), float(np.mean(np.abs(residuals))))
 
 
@@ -103,12 +100,12 @@ def fit(points: Points, floor: float | None = None, ceiling: float | None = None
     n = len(points.x)
     intercept, slope = map(float, _parameters(points, np.ones((1, n)), floor, ceiling)[0])
     curve = Curve(intercept, slope, n, floor, ceiling, 0.0, 0.0, np.zeros((2, 2)))
-    squares = float(np.sum((points.y - curve.at(points.x)) ** 2))
+    sum_squares = float(np.sum((points.y - curve.at(points.x)) ** 2))
     slopes = curve.derivatives(points.x)
     return replace(
         curve,
-        error=float(np.sqrt(squares / (n - 2))),
-        r_squared=1 - squares / float(np.sum((points.y - points.y.mean()) ** 2)),
+        error=float(np.sqrt(sum_squares / (n - 2))),
+        r_squared=1 - sum_squares / float(np.sum((points.y - points.y.mean()) ** 2)),
         inverse=np.asarray(np.linalg.pinv(slopes.T @ slopes)),
     )
 
@@ -119,23 +116,23 @@ def leave_one_out(
     ceiling: float | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> Errors:
-    """Errors of each language's prediction by a curve through all the others.
+    """Errors of predicting each language from a curve fitted to the others.
 
     Args:
         points: alignment and accuracy.
-        floor: as of `fit`.
-        ceiling: as of `fit`.
-        groups: of each language, its family, say: all languages of the group are left out, too.
+        floor: as in `fit`.
+        ceiling: as in `fit`.
+        groups: group of each language, such as its family, to leave out whole groups.
 
     Raises:
-        UndefinedCorrelation: there is no curve, or none without one of the languages or groups.
+        UndefinedCorrelation: no curve can be fitted to all languages, or to all but one group.
     """
     points.require_correlation()
     groups = list(points.labels if groups is None else groups)
     distinct = list(dict.fromkeys(groups))
-    member = np.array([[of == group for of in groups] for group in distinct])
-    for group, left_out in zip(distinct, member, strict=True):
-        kept = points.x[~left_out]
+    member = np.array([[own == group for own in groups] for group in distinct])
+    for group, is_member in zip(distinct, member, strict=True):
+        kept = points.x[~is_member]
         if len(kept) < 2 or is_constant(kept):
             raise UndefinedCorrelation(
                 f"without {group}, {points.names[0]} is the same for all other languages"
@@ -149,14 +146,14 @@ def leave_one_out(
 
 
 def leave_one_out_mean(points: Points, groups: Sequence[Hashable] | None = None) -> Errors:
-    """Errors of the baseline: each language predicted by the mean accuracy of all the others.
+    """Errors of the baseline: predicting each language as the mean accuracy of the others.
 
     Args:
         points: alignment and accuracy.
-        groups: as of `leave_one_out`; at least two.
+        groups: as in `leave_one_out`; at least two distinct ones.
     """
     groups = list(points.labels if groups is None else groups)
-    kept = np.array([[of != own for of in groups] for own in groups], np.float64)
+    kept = np.array([[other != own for other in groups] for own in groups], np.float64)
     return Errors.of(points.y - kept @ points.y / kept.sum(axis=1))
 
 
@@ -209,11 +206,11 @@ def _expanded(
     parameters: Floats, z: Floats, y: Floats, weights: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Each fit's cost `[fits]`, descent direction `[fits, 2]` and curvature `[fits, 2, 2]`."""
-    share = expit(parameters[:, :1] + parameters[:, 1:] * z)
-    rest = y - share
-    slope = share * (1 - share)
-    first, second = weights * slope * rest, weights * slope**2
+    fitted = expit(parameters[:, :1] + parameters[:, 1:] * z)
+    residuals = y - fitted
+    slope = fitted * (1 - fitted)
+    first, second = weights * slope * residuals, weights * slope**2
     gradient = np.column_stack([first.sum(axis=1), first @ z])
     ones, ones_z, z_z = second.sum(axis=1), second @ z, second @ z**2
     curvature = np.stack([np.stack([ones, ones_z], -1), np.stack([ones_z, z_z], -1)], -2)
-    return np.sum(weights * rest**2, axis=1), gradient, curvature
+    return np.sum(weights * residuals**2, axis=1), gradient, curvature

@@ -1,7 +1,7 @@
 """`neuronxa retrieval`: how often a sentence's translation is its nearest neighbour.
 
-Retrieval by neuron states, by neuron values and by hidden states, over languages with much data
-(head) and with little (tail), beside the figures that the paper reports.
+Retrieval by neuron states, neuron values and hidden states, for languages with much data (head) and
+with little (tail), to compare with the figures in the paper.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ COLUMNS: Mapping[str, str] = {
     "model": "name of the model",
     "alignment": "alignment benchmark",
     "languages": "head (classes 3 to 5 of Joshi et al. 2020), tail (0 to 2), or all of them",
-    "n_languages": "how many these are",
+    "n_languages": "number of these languages",
     **{
-        f"{name}_{which}": f"share of sentences of which the translation is nearest, by {what}, "
-        f"mean of both directions, {over}, mean over the languages"
+        f"{name}_{which}": f"fraction of sentences whose translation is the nearest neighbour by "
+        f"{what}, mean of both directions, {over}, mean over the languages"
         for name, what in (
             ("nas", "neuron states"),
             ("nav", "neuron values"),
@@ -54,11 +54,11 @@ COLUMNS: Mapping[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class RetrievalTable:
-    """What `neuronxa retrieval` finds.
+    """The table of `neuronxa retrieval`.
 
     Attributes:
         table: one row per model, alignment benchmark and group of languages, in `COLUMNS`.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame
@@ -66,14 +66,14 @@ class RetrievalTable:
 
 
 def retrieval_table(results: Results, choice: Selection) -> RetrievalTable:
-    """Retrieval of every model, over head, tail and all languages.
+    """Retrieval of every model, for head, tail and all languages.
 
     Args:
-        results: what was read.
-        choice: alignment benchmarks, and whether settings may be mixed.
+        results: the results to use.
+        choice: which alignment benchmarks, and whether settings may be mixed.
 
     Raises:
-        NeuronXAError: settings differ, or no language has layers of both directions.
+        NeuronXAError: settings differ, or no language has per-layer retrieval in both directions.
     """
     import pandas as pd
 
@@ -82,61 +82,66 @@ def retrieval_table(results: Results, choice: Selection) -> RetrievalTable:
     keys = alignment[["model", "benchmark", "language"]].drop_duplicates()
     rows, without = [], []
     for (model, benchmark), members in keys.groupby(["model", "benchmark"]):
-        shares = {}
+        retrieval = {}
         for code in members["language"]:
             profile = results.profiles.get((model, benchmark, code), {})
-            if found := retrieval_of(profile):
-                shares[code] = found
+            if columns := retrieval_of(profile):
+                retrieval[code] = columns
             else:
                 without.append(f"{code} of {model}")
         rows += [
             {"model": model, "alignment": benchmark, "languages": group} | row
-            for group, row in _by_group(shares)
+            for group, row in _by_group(retrieval)
         ]
     if not rows:
-        raise NeuronXAError("the result files hold no layers of retrieval from and to the pivot")
+        raise NeuronXAError(
+            "the result files have no per-layer retrieval from and to the pivot; score the models "
+            "with lm_eval --tasks neuronxa_flores_core"
+        )
     if without:
         notes = [*notes, f"languages without layers left out: {one_of(without, at_most=5)}"]
     if unknown := sorted({code for code in keys["language"] if _group(code) is None}):
-        notes = [*notes, f"in neither head nor tail, of no known class: {one_of(unknown)}"]
+        notes = [*notes, f"in neither head nor tail (no known class): {one_of(unknown)}"]
     return RetrievalTable(pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes))
 
 
 def retrieval_of(profile: Profile) -> dict[str, float]:
-    """A language's columns of the table; empty where its layers are not all there.
+    """A language's columns of the table; empty if per-layer values are missing.
 
     Args:
-        profile: a task's `layers`: `[layers]` shares by name, NaN at layers without neurons.
+        profile: a task's `layers`: `[layers]` fractions by name, NaN at layers without neurons.
     """
-    found: dict[str, float] = {}
+    columns: dict[str, float] = {}
     for name in SCORE_OF:
         directions = [profile.get(f"{name}_{direction}", []) for direction in DIRECTIONS]
         if not all(directions):
             return {}
         layers = [fmean(both) for both in zip(*directions, strict=True)]
-        layers = [share for share in layers if not math.isnan(share)]
-        found |= {f"{name}_mean": fmean(layers), f"{name}_best": max(layers)}
-    return found
+        layers = [value for value in layers if not math.isnan(value)]
+        columns |= {f"{name}_mean": fmean(layers), f"{name}_best": max(layers)}
+    return columns
 
 
 def _group(code: str) -> str | None:
     return GROUP_OF_LEVEL.get(resource_level(code))
 
 
-def _by_group(shares: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, dict[str, float]]]:
+def _by_group(
+    retrieval: Mapping[str, Mapping[str, float]],
+) -> Iterator[tuple[str, dict[str, float]]]:
     codes = {
-        group: [code for code in shares if _group(code) == group] for group in ("head", "tail")
+        group: [code for code in retrieval if _group(code) == group] for group in ("head", "tail")
     }
-    if len(shares) not in map(len, codes.values()):
-        codes["all"] = list(shares)
+    if len(retrieval) not in map(len, codes.values()):
+        codes["all"] = list(retrieval)
     for group, of_group in codes.items():
-        if members := [shares[code] for code in of_group]:
+        if members := [retrieval[code] for code in of_group]:
             means = {name: fmean(row[name] for row in members) for name in members[0]}
             yield group, {"n_languages": len(members), **means}
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for people."""
+    """The table to print: shorter headings, and numbers as text."""
     import pandas as pd
 
     names = {"nas": "states", "nav": "values", "emb": "hidden states"}
@@ -160,7 +165,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_lines() -> Sequence[str]:
-    """The paper's figures, a line per corpus and group of languages."""
+    """The paper's figures, one line per corpus and group of languages."""
     return [
         f"{SOURCE} reports for {corpus}, {group}: states {figures['nas']:.4f}, "
         f"hidden states {figures['emb']:.4f}"

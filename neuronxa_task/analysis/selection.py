@@ -1,13 +1,12 @@
-"""Which of the results are set beside each other, and what of them is missing."""
+"""Which results are compared, and which of them are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.results import Results
 from neuronxa_task.results.comparable import require_same_settings
 from neuronxa_task.settings import SCORES
@@ -17,26 +16,26 @@ if TYPE_CHECKING:
 
 DEFAULT_METRIC = "acc"
 METRICS = (DEFAULT_METRIC, "exact_match", "acc_norm", "f1")
-"""Downstream metrics, in the order in which one is taken where the wanted one is missing."""
+"""Downstream metrics, in the order of preference if the wanted one is missing."""
 
 NO_MEASURE = "bypass"
-"""What the harness writes as the metric of a run with `--predict_only`: nothing was measured."""
+"""The harness's metric in a run with `--predict_only`, which measures nothing."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the results are set beside each other, and how.
+    """Which results are compared, and how.
 
     Attributes:
         scores: alignment scores.
-        alignment: alignment benchmarks; all for none.
-        benchmarks: downstream benchmarks; all for none.
-        metric: downstream metric; where a benchmark does not have it, another, which is said.
+        alignment: alignment benchmarks; all if empty.
+        benchmarks: downstream benchmarks; all if empty.
+        metric: downstream metric; a benchmark without it is read by another, with a note.
         relative: divide accuracy above chance by that of the pivot language (transferability).
         include_pivot: add the pivot language, whose alignment with itself is 1.
-        allow_mixed: go on where settings differ, and say so.
-        chance_corrected: accuracy above chance as a share of what is left above chance.
-        chance: chance levels by benchmark, before those that are known.
+        allow_mixed: continue if settings differ, with a note.
+        chance_corrected: rescale accuracy to (accuracy − chance) / (ceiling − chance).
+        chance: chance levels by benchmark, which override the known ones.
     """
 
     scores: Sequence[str] = ("nasca", "navca", "mexa")
@@ -50,10 +49,10 @@ class Selection:
     chance: Mapping[str, float] = field(default_factory=dict)
 
     def require_scores(self) -> None:
-        """Check the scores.
+        """Check the names of the scores, before any file is read.
 
         Raises:
-            NeuronXAError: there are none, or one is unknown.
+            NeuronXAError: no score is given, one is unknown, or accuracy would be corrected twice.
         """
         if not self.scores or (unknown := [name for name in self.scores if name not in SCORES]):
             raise NeuronXAError(
@@ -63,20 +62,20 @@ class Selection:
         if self.relative and self.chance_corrected:
             raise NeuronXAError(
                 "--relative and --chance-corrected are both given; expected one of them: relative "
-                "accuracy is corrected for chance, too"
+                "accuracy is already corrected for chance"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class SelectedRows:
-    """The chosen rows of the results.
+    """The selected rows of the results.
 
     Attributes:
-        scored: every score of the chosen alignment benchmarks.
-        alignment: the chosen scores of these.
-        accuracy: one row per model, downstream benchmark and language, by one metric each; `value`
-            is NaN where a language was measured by other metrics alone.
-        notes: what is missing, and where settings differ although that is allowed.
+        scored: all scores of the selected alignment benchmarks.
+        alignment: the rows of `scored` with the selected scores.
+        accuracy: one row per model, downstream benchmark and language, with one metric per
+            benchmark; `value` is NaN if a language has only other metrics.
+        notes: what is missing, and which settings differ if that is allowed.
     """
 
     scored: pd.DataFrame
@@ -85,10 +84,10 @@ class SelectedRows:
     notes: tuple[str, ...]
 
     def require_alignment(self, choice: Selection) -> None:
-        """Check that there are scores.
+        """Check that the selection has alignment scores.
 
         Raises:
-            NeuronXAError: there are none.
+            NeuronXAError: it has none.
         """
         if self.alignment.empty:
             raise NeuronXAError(
@@ -98,11 +97,11 @@ class SelectedRows:
 
 
 def select(results: Results, choice: Selection) -> SelectedRows:
-    """The chosen rows, checked for settings that differ.
+    """Select rows, and check that their settings agree.
 
     Raises:
-        NeuronXAError: a choice names nothing in the results, or settings differ and the choice does
-            not allow it.
+        NeuronXAError: the selection names something that the results do not have, or settings
+            differ and the selection does not allow it.
     """
     import pandas as pd
 
@@ -119,7 +118,7 @@ def select(results: Results, choice: Selection) -> SelectedRows:
 
 
 def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, list[str]]:
-    """What was measured on the chosen downstream benchmarks, by one metric each, and notes."""
+    """Results of the selected downstream benchmarks, with one metric each, and notes."""
     measured = of_benchmarks(results.downstream, choice.benchmarks)
     measured = measured[measured["metric"].str.split(",").str[0] != NO_MEASURE]
     metric_of = {
@@ -137,7 +136,7 @@ def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, lis
             f"no benchmark has the metric {choice.metric!r}; found: {one_of(known)}"
             + did_you_mean(choice.metric, known)
         )
-    notes = [f"{name} has no {choice.metric}; {metric_of[name]} is taken" for name in others]
+    notes = [f"{name} has no {choice.metric}; {metric_of[name]} is used" for name in others]
     notes += gaps(measured, {benchmark: [metric] for benchmark, metric in metric_of.items()})
     metrics = measured["benchmark"].map(metric_of)
     values = measured["value"].where(measured["metric"] == metrics)
@@ -150,21 +149,8 @@ def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, lis
     return rows, notes
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The end of a message: the known name that is closest, if one is close.
-
-    Letters that changed places are the likeliest slip.
-
-    >>> did_you_mean("nacsa", ["nasca", "navca"])
-    "; did you mean 'nasca'?"
-    """
-    close = get_close_matches(name.lower(), known)
-    close.sort(key=lambda known: sorted(known) != sorted(name.lower()))
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
 def _metric(known: Sequence[str], wanted: str) -> str:
-    """The wanted metric, or the next best one; behind a comma in `known` is a filter."""
+    """The wanted metric, or the next best one; in `known`, a filter may follow a comma."""
     if wanted in known:
         return wanted
     names = (name for want in (wanted, *METRICS) for name in known if want == name.split(",")[0])
@@ -172,10 +158,10 @@ def _metric(known: Sequence[str], wanted: str) -> str:
 
 
 def of_benchmarks(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The rows of the named benchmarks; all for no names.
+    """The rows of the named benchmarks; all rows if no name is given.
 
     Raises:
-        NeuronXAError: there are none of one of them.
+        NeuronXAError: a benchmark has no rows.
     """
     known = list(table["benchmark"].unique())
     if missing := [name for name in names if name not in known]:
@@ -188,11 +174,11 @@ def of_benchmarks(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def gaps(table: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> list[str]:
-    """Notes on languages that a model has on a benchmark, but not by every wanted metric.
+    """Notes on languages of a model and benchmark that lack a wanted metric.
 
     Args:
-        table: in the columns of `neuronxa_task.results.COLUMNS`.
-        wanted: metrics of each benchmark.
+        table: rows in the columns `neuronxa_task.results.COLUMNS`.
+        wanted: the wanted metrics of each benchmark.
     """
     notes = []
     for key, rows in table.groupby(["model", "benchmark"]):

@@ -1,25 +1,25 @@
-"""What a correlation carries, in a word and in a sentence."""
+"""What a correlation shows, as one word and as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from neuronxa_task.analysis.fisher import MIN_INTERVAL
 from neuronxa_task.analysis.points import Interval
-from neuronxa_task.analysis.statistics import MIN_INTERVAL
 from neuronxa_task.tables import number, p_value
 
 LEVEL = 0.05
 POSITIVE, NEGATIVE, CANNOT_TELL = "positive", "negative", "cannot tell"
 MOSTLY = 0.5
-"""Share of languages at chance from which on that has to be said first."""
+"""If at most this fraction of languages is above chance, a caution comes first."""
 
 
 def verdict(r: float, p: float | None, *intervals: Interval | None) -> str:
     """`positive`, `negative`, or `cannot tell`.
 
-    A direction is claimed only where p over languages is below 5 % and every interval that there is
-    lies on one side of 0; without an interval (fewer than 5 languages) there is no claim.
+    A direction is claimed only if p over languages is below 5 % and all given intervals exclude 0.
+    Without any interval (fewer than 5 languages) there is no claim.
 
     >>> verdict(0.65, 0.55), verdict(0.9, 0.001, Interval(0.5, 0.97))
     ('cannot tell', 'positive')
@@ -33,15 +33,15 @@ def verdict(r: float, p: float | None, *intervals: Interval | None) -> str:
 
 
 def sentences(row: Mapping[str, Any]) -> list[str]:
-    """What a row of the table of correlations shows, in up to four sentences.
+    """Say in up to four sentences what a row of the correlation table shows.
 
     Args:
-        row: of one method and score, with an `r`, of one model or a mean over models.
+        row: a row with an `r`, of one model or a mean over models.
     """
     n, score, accuracy = int(row["n"]), str(row["score"]).upper(), _accuracy(row)
     told = []
-    share = row["share_above_chance"]
-    at_chance = share is not None and share == share and share <= MOSTLY
+    above = row["share_above_chance"]
+    at_chance = above is not None and above == above and above <= MOSTLY
     if at_chance:
         told.append(_at_chance(row))
     if row["verdict"] == CANNOT_TELL:
@@ -58,8 +58,8 @@ def sentences(row: Mapping[str, Any]) -> list[str]:
     if row["models"] > 1:
         count = int(row["models_agreeing"])
         told.append(f"The same holds in {count} of {int(row['models'])} models alone.")
-    if not at_chance and (above := _above_chance(row)):
-        told.append(above)
+    if not at_chance and (sentence := _above_chance(row)):
+        told.append(sentence)
     return told
 
 
@@ -71,7 +71,7 @@ def _accuracy(row: Mapping[str, Any]) -> str:
 
 
 def _is_mean(row: Mapping[str, Any]) -> bool:
-    """Whether a row is a mean of correlations, over models or over benchmarks."""
+    """Whether a row is a mean of correlations over models or benchmarks."""
     return bool(row["models"] > 1 or ", " in str(row["benchmark"]))
 
 
@@ -95,12 +95,12 @@ def _at_chance(row: Mapping[str, Any]) -> str:
     else:
         n, above = int(row["n"]), int(row["n_above_chance"])
         where = f"the accuracies of {n - above} of {n} languages are"
-    rest = _above_chance(row) or "Too few are above chance to be correlated alone."
+    rest = _above_chance(row) or "Too few are above chance to correlate those alone."
     return f"Caution: {where} not above chance; they differ by little more than noise. {rest}"
 
 
 def _above_chance(row: Mapping[str, Any]) -> str:
-    """The correlation over languages above chance, where some are not."""
+    """A sentence on the languages above chance; empty if all are, or too few."""
     r = number(row["r_above_chance"], 2)
     if not r or row["share_above_chance"] == 1:
         return ""

@@ -1,1 +1,1 @@
-"""BMLAMA-53: facts in 53 languages, and RankC, whether a model ranks them alike in two of them."""
+"""BMLAMA-53: facts in 53 languages; and RankC, how alike a model ranks them in two languages."""

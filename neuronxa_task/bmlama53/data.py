@@ -1,11 +1,10 @@
 """BMLAMA-53, facts in 53 languages (Qi et al. 2023), as documents of stock multiple choice.
 
-A fact is a sentence with a place left open, `Paris is the capital of <mask>.`, and candidates for
-it. As in the authors' code for causal models, every candidate is put into the place and the whole
-sentence is scored behind the beginning-of-sentence token alone: the model's favourite is the
-sentence that it finds most likely. The harness reports the sum of the log-probabilities (`acc`) and
-their mean over characters (`acc_norm`); the authors take the mean over tokens, to which `acc_norm`
-is nearest.
+A fact is a sentence with a gap, `Paris is the capital of <mask>.`, and candidates to fill it. As in
+the authors' code for causal models, each candidate is put into the gap and the whole sentence is
+scored, preceded only by the beginning-of-sentence token. The most likely sentence is the answer.
+The harness reports the sum of the log-probabilities (`acc`) and their mean over characters
+(`acc_norm`). The authors use the mean over tokens, to which `acc_norm` is closer.
 
 Paper: https://aclanthology.org/2023.emnlp-main.658/; data and code (Apache-2.0):
 https://github.com/Betswish/Cross-Lingual-Consistency
@@ -33,7 +32,7 @@ LANGUAGES: tuple[str, ...] = tuple(
     la lt lv ms nl pl pt ro ru sk sl sq sr sv ta th tr uk ur vi zh
     """.split()
 )
-"""As the data names them: ISO 639-1, and `ceb`, which has no such code."""
+"""Language codes of the data: ISO 639-1, and `ceb`, which has no such code."""
 
 COMMIT = "13c9d46c8a11e9f7798a6e6ec8bc5efa98a9e448"
 FOLDER = (
@@ -41,7 +40,7 @@ FOLDER = (
     "/1_easyrun/BMLAMA53"
 )
 COLUMNS = ("Prompt", "Ans", "Candidate Ans")
-PLACE = "<mask>"
+MASK = "<mask>"
 SEPARATOR = ", "
 
 
@@ -49,9 +48,9 @@ class Document(TypedDict):
     """One fact: `sentences[answer]` is true.
 
     Attributes:
-        row: of the data, from 0; the same fact in every language.
-        sentences: the prompt with each candidate in its place, in the data's order.
-        answer: index of the true one.
+        row: index in the data, from 0; equal rows are the same fact in all languages.
+        sentences: the prompt with each candidate in the gap, in the data's order.
+        answer: index of the true sentence.
     """
 
     row: int
@@ -65,17 +64,17 @@ def load(
     left_out: MutableMapping[str, int] | None = None,
     **_: Any,
 ) -> DatasetDict:
-    """The tasks' `custom_dataset`: the split `test` of one language.
+    """Load one language as the split `test`; the tasks' `custom_dataset`.
 
     Args:
         language: one of `LANGUAGES`.
-        bmlama53: folder with the data's files, `fr.tsv` and so on, or its address; given to the
-            harness as `--metadata '{"bmlama53": "my_folder"}'`.
-        left_out: of the task's metadata; receives why how many rows are left out, because the
-            harness writes the metadata into its result file.
+        bmlama53: folder or URL of the data's files (`fr.tsv` and so on). The harness passes it on
+            from `--metadata '{"bmlama53": "my_folder"}'`.
+        left_out: part of the task's metadata, filled with the number of rows left out by reason;
+            the harness writes the metadata to its result file.
 
     Raises:
-        NeuronXAError: no such data, or a file in another format.
+        NeuronXAError: the data cannot be read, or a file has another format.
     """
     from datasets import Dataset, DatasetDict
 
@@ -90,7 +89,7 @@ def load(
 def to_documents(
     rows: Iterable[Mapping[str, str]], source: str
 ) -> tuple[list[Document], dict[str, int]]:
-    """The documents of the rows that ask something, and how many rows do not, by reason.
+    """Turn rows into documents, and count the rows without a choice to make, by reason.
 
     >>> rows = [
     ...     {"Prompt": "Snow is <mask>.", "Ans": "white", "Candidate Ans": "black, white"},
@@ -103,15 +102,15 @@ def to_documents(
     {'single_candidate': 1, 'answer_no_candidate': 0}
 
     Raises:
-        NeuronXAError: a prompt without a place for the candidates, or nothing is left.
+        NeuronXAError: a prompt has no gap, or no row is left.
     """
     documents = []
     left_out = {"single_candidate": 0, "answer_no_candidate": 0}
     for number, row in enumerate(rows):
         candidates = row["Candidate Ans"].split(SEPARATOR)
-        if PLACE not in row["Prompt"]:
+        if MASK not in row["Prompt"]:
             raise NeuronXAError(
-                f"{source}: the prompt of row {number + 1} has no {PLACE}: {row['Prompt']!r}"
+                f"{source}: the prompt of row {number + 1} has no {MASK}: {row['Prompt']!r}"
             )
         if len(candidates) == 1:
             left_out["single_candidate"] += 1
@@ -121,7 +120,7 @@ def to_documents(
             documents.append(
                 Document(
                     row=number,
-                    sentences=[row["Prompt"].replace(PLACE, word) for word in candidates],
+                    sentences=[row["Prompt"].replace(MASK, word) for word in candidates],
                     answer=candidates.index(row["Ans"]),
                 )
             )
@@ -131,10 +130,10 @@ def to_documents(
 
 
 def _read(source: str) -> list[dict[str, str]]:
-    """The rows of a file, or of an address, which is downloaded once."""
+    """Read the rows of a file or a URL; URLs are downloaded once and cached."""
     import datasets
 
-    # Without etags, since a commit does not change: what is downloaded serves without a network.
+    # A commit does not change, so no etags are needed and the cached file works offline.
     downloads = datasets.DownloadManager(
         download_config=datasets.DownloadConfig(use_etag=False, disable_tqdm=True)
     )
@@ -144,12 +143,12 @@ def _read(source: str) -> list[dict[str, str]]:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, delimiter="\t", restval="")
             if missing := [name for name in COLUMNS if name not in (table.fieldnames or ())]:
-                raise ValueError(f"it has no column {missing[0]!r}")
+                raise ValueError(f"there is no column {missing[0]!r}")
             return list(table)
     except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise NeuronXAError(
             f"{source} cannot be read: {reason} -- expected tab-separated text with the columns "
-            f"{', '.join(COLUMNS)}; without a network, name a folder of such files with --metadata "
+            f"{', '.join(COLUMNS)}; without a network, give a folder of such files with --metadata "
             '\'{"bmlama53": "my_folder"}\''
         ) from error

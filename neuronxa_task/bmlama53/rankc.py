@@ -1,7 +1,7 @@
 """RankC: does a model know the same facts in two languages? (Qi et al. 2023)
 
-The metric does not ask which candidate is true. It compares how the model ranks a fact's candidates
-in one language with how it ranks them in another, and weighs the top of the rankings most.
+RankC ignores which candidate is true. It compares how the model ranks a fact's candidates in two
+languages, with most weight on the top of the rankings.
 
 Paper: https://aclanthology.org/2023.emnlp-main.658/, section 3, equations 1 to 3.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 ENDS = 20
-"""Pairs that are shown of either end of a long list."""
+"""Pairs shown at each end of a long list."""
 
 MEASURES = ("tokens", "characters", "sum")
 
@@ -36,11 +36,11 @@ class LanguagePair(NamedTuple):
 
     Attributes:
         model: its name.
-        first: language, as in the tasks' names.
-        second: the other one; the measure is symmetric.
-        rankc: mean consistency of the facts, above 0 to 1.
-        facts: how many are ranked in both languages.
-        left_out: how many are ranked in one of them only.
+        first: a language, as in the tasks' names.
+        second: the other language; RankC is symmetric.
+        rankc: mean consistency over facts, in (0, 1].
+        facts: number of facts ranked in both languages.
+        left_out: number of facts ranked in only one of them.
     """
 
     model: str
@@ -52,57 +52,56 @@ class LanguagePair(NamedTuple):
 
 
 def consistency(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """How alike two rankings of the same candidates are: 1 if equal, and never 0.
+    """How alike two rankings of the same candidates are: 1 if equal, and always above 0.
 
-    With N candidates, P@j the share of the first ranking's j best that are among the second's j
-    best, and weights that fall with the rank j,
+    With N candidates, P@j the fraction of the first ranking's top j that is in the second's top j,
+    and weights that fall with the rank j,
 
         w_j = exp(N - j) / sum_k exp(N - k),    consistency = sum_j w_j P@j.
 
-    Rankings that have nothing to do with each other reach sum_j w_j j / N on average: 0.158 of ten
-    candidates. A candidate counts in P@j from the rank on at which both rankings have it, so the
-    sum is taken candidate by candidate.
+    Unrelated rankings have sum_j w_j j / N on average: 0.158 for ten candidates. A candidate counts
+    in P@j from the rank at which both rankings include it, so the sum is taken over candidates.
 
     Args:
-        first: rank of each candidate from 0, the best, shape `[..., N]`.
-        second: the same in the other language.
+        first: `[..., N]`, rank of each candidate; 0 is the best.
+        second: `[..., N]`, the ranks in the other language.
 
     Returns:
-        One number per fact, shape `[...]`.
+        `[...]`, one value per fact.
 
     >>> consistency([0, 1, 2], [0, 1, 2]).item()
     1.0
     >>> consistency([0, 1], [1, 0]).round(4).item()  # w_1 0 + w_2 2/2 = 1 / (e + 1)
     0.2689
     """
-    both = np.maximum(first, second)
-    j = np.arange(1, both.shape[-1] + 1)
+    worse = np.maximum(first, second)
+    j = np.arange(1, worse.shape[-1] + 1)
     weights = np.exp(-j.astype(float))
     weights /= weights.sum()
     from_rank_on = np.cumsum((weights / j)[::-1])[::-1]
-    return np.asarray(from_rank_on[both].sum(axis=-1))
+    return np.asarray(from_rank_on[worse].sum(axis=-1))
 
 
 def rankc(
     paths: Sequence[Path], languages: Sequence[str] | None = None, by: str = "tokens"
 ) -> tuple[list[LanguagePair], list[str]]:
-    """RankC of every pair of languages, from the samples that the harness logged for BMLAMA-53.
+    """RankC of every pair of languages, from the harness's logged samples of BMLAMA-53.
 
     Args:
         paths: result files of `lm_eval --tasks bmlama53 --log_samples --output_path DIR`, with
-            their samples beside them, and folders of such files at any depth. Of several runs of a
-            model and language the newest is taken.
-        languages: as in the tasks' names; all that are there for `None`.
-        by: what ranks the candidates' sentences: the mean of the log-probability over their
-            `tokens` (the paper) or `characters` (the task's `acc_norm`), or its `sum` (the task's
-            `acc`). The harness does not log tokens; the model's tokenizer is loaded to count them.
+            their samples in the same folder, or folders of such files at any depth. The newest run
+            of each model and language is used.
+        languages: codes as in the tasks' names; `None` for all that have samples.
+        by: how sentences are ranked: by mean log-probability over `tokens` (the paper) or
+            `characters` (the task's `acc_norm`), or by its `sum` (the task's `acc`). The harness
+            does not log tokens, so the model's tokenizer is loaded to count them.
 
     Returns:
         The pairs, and notes on files that were left out or replaced.
 
     Raises:
-        NeuronXAError: no samples, fewer than two languages, samples that do not fit together, or
-            a tokenizer that cannot be loaded.
+        NeuronXAError: no samples, fewer than two languages, samples of different data, or a
+            tokenizer that cannot be loaded.
     """
     if by not in MEASURES:
         raise NeuronXAError(f"--by is {by!r}; expected one of: {one_of(MEASURES)}")
@@ -117,19 +116,19 @@ def rankc(
             )
         if len(chosen) < 2:
             raise NeuronXAError(
-                f"RankC compares languages; {model} has samples in {one_of(chosen)} alone"
+                f"RankC compares two languages; {model} has samples only in {one_of(chosen)}"
             )
         facts = {language: read_ranks(*files[language], by) for language in chosen}
         for first, second in combinations(chosen, 2):
             values = _compare(facts[first], facts[second], f"{model}, {first} and {second}")
-            unshared = len(facts[first].keys() ^ facts[second].keys())
+            in_one = len(facts[first].keys() ^ facts[second].keys())
             mean = float(values.mean())
-            pairs.append(LanguagePair(model, first, second, mean, len(values), unshared))
+            pairs.append(LanguagePair(model, first, second, mean, len(values), in_one))
     return pairs, notes
 
 
 def summary(pairs: Sequence[LanguagePair]) -> str:
-    """Each model's pairs as text, the most consistent first; of many, the two ends; their mean."""
+    """A table per model, most consistent pair first, and the mean; long tables show both ends."""
     lines = []
     for model, of_model in groupby(pairs, key=attrgetter("model")):
         listed = sorted(of_model, key=attrgetter("rankc"), reverse=True)
@@ -139,7 +138,7 @@ def summary(pairs: Sequence[LanguagePair]) -> str:
             for pair in listed
         ]
         if (hidden := len(rows) - 2 * ENDS) > 0:
-            rows[ENDS:-ENDS] = [f"… {hidden} more, which --output writes to a file"]
+            rows[ENDS:-ENDS] = [f"… {hidden} more; --output writes all of them to a file"]
         lines += [
             *(model, f"{'languages':<12}{'RankC':>8}{'facts':>8}{'left out':>10}", *rows),
             *(f"{'mean':<12}{fmean(pair.rankc for pair in listed):>8.3f}", ""),
@@ -148,15 +147,15 @@ def summary(pairs: Sequence[LanguagePair]) -> str:
 
 
 def table(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
-    """The pairs, a column per attribute."""
+    """The pairs as a table, one column per attribute of `LanguagePair`."""
     import pandas as pd
 
-    made: pd.DataFrame = pd.DataFrame(pairs, columns=list(LanguagePair._fields))
-    return made
+    columns: pd.DataFrame = pd.DataFrame(pairs, columns=list(LanguagePair._fields))
+    return columns
 
 
 def shown(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
-    """`table` with its numbers as text."""
+    """`table` with RankC rounded to three digits, as text."""
     import pandas as pd
 
     rows = [{**pair._asdict(), "rankc": f"{pair.rankc:.3f}"} for pair in pairs]
@@ -165,13 +164,13 @@ def shown(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
 
 
 def _compare(first: Facts, second: Facts, what: str) -> NDArray[np.float64]:
-    """The consistency of every fact that both languages have, facts of equal size together."""
+    """Consistency of every fact in both languages; facts with equally many candidates at once."""
     of_size: dict[int, list[int]] = defaultdict(list)
     for row in sorted(first.keys() & second.keys()):
         if len(first[row]) != len(second[row]):
             raise NeuronXAError(
                 f"{what}: fact {row} has {len(first[row])} and {len(second[row])} candidates; were "
-                "the samples made of different data?"
+                "the samples made from different data?"
             )
         of_size[len(first[row])].append(row)
     if not of_size:

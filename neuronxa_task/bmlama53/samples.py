@@ -1,4 +1,4 @@
-"""BMLAMA-53's samples as the harness logs them: how a model ranks each fact's candidates."""
+"""Read the harness's logged samples of BMLAMA-53: how a model ranks each fact's candidates."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 SAMPLES = "samples_bmlama53_"
-"""How the names of the files begin; the language and the date of their result file follow."""
+"""Start of the file names, followed by the language and the date of the result file."""
 
 Facts = Mapping[int, "NDArray[np.intp]"]
 """Ranks of the candidates of each fact, by its row in the data."""
 
 
 def candidate_ranks(scores: ArrayLike) -> NDArray[np.intp]:
-    """Rank of each candidate from 0, the highest score; of equal ones, the earlier is better.
+    """Rank of each candidate; 0 has the highest score, and ties go to the earlier candidate.
 
     >>> candidate_ranks([-3.0, -1.0, -2.0, -1.0]).tolist()
     [3, 0, 2, 1]
@@ -36,7 +36,13 @@ def candidate_ranks(scores: ArrayLike) -> NDArray[np.intp]:
 def newest_samples(
     paths: Sequence[Path],
 ) -> tuple[dict[str, dict[str, tuple[Path, ResultFile]]], list[str]]:
-    """Files of samples by model and language; the harness dates them as their result file."""
+    """Newest files of samples by model and language, with their result files, and notes.
+
+    The harness gives both kinds of files the same date.
+
+    Raises:
+        NeuronXAError: there are no samples.
+    """
     samples: dict[str, dict[str, tuple[Path, ResultFile]]] = {}
     files, notes = read_files(paths)
     replaced = 0
@@ -49,8 +55,8 @@ def newest_samples(
             of_model[language] = path, file
     if not samples:
         raise NeuronXAError(
-            f"{one_of(paths)}: no files {SAMPLES}*.jsonl beside the result files; run lm_eval with "
-            "--tasks bmlama53 --log_samples"
+            f"{one_of(paths)}: no files {SAMPLES}*.jsonl next to the result files; run lm_eval "
+            "with --tasks bmlama53 --log_samples"
         )
     if replaced:
         notes.append(f"{replaced} files of samples replaced by newer runs of the same model")
@@ -58,7 +64,16 @@ def newest_samples(
 
 
 def read_ranks(path: Path, run: ResultFile, by: str) -> Facts:
-    """The ranks of every fact's candidates in a file of samples."""
+    """Rank the candidates of every fact in a file of samples.
+
+    Args:
+        path: file of samples.
+        run: its result file, which names the tokenizer.
+        by: how sentences are ranked; see `neuronxa_task.bmlama53.rankc.rankc`.
+
+    Raises:
+        NeuronXAError: the file or the tokenizer cannot be read.
+    """
     lengths = _lengths_by(by, run)
     facts = {}
     for number, line in _lines(path):
@@ -70,11 +85,11 @@ def read_ranks(path: Path, run: ResultFile, by: str) -> Facts:
                 raise ValueError(f"{len(scores)} answers for {len(sentences)} sentences")
             counts = lengths(sentences)
             if 0 in counts:
-                raise ValueError(f"a sentence of no {by}")
+                raise ValueError(f"a sentence has no {by}")
         except (ValueError, TypeError, LookupError) as error:
             raise NeuronXAError(
-                f"line {number} of {path} is no sample of bmlama53 ({error!r}); was the run or the "
-                "copy cut short?"
+                f"line {number} of {path} is not a sample of bmlama53 ({error!r}); was the run "
+                "or the copy cut short?"
             ) from error
         means = np.array(scores) / counts
         if np.isnan(means).any():
@@ -90,14 +105,14 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise NeuronXAError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise NeuronXAError(f"{path} is no file of samples: {error}") from error
+        raise NeuronXAError(f"{path} is not a file of samples: {error}") from error
 
 
 Lengths = Callable[[list[str]], list[int]]
 
 
 def _lengths_by(measure: str, run: ResultFile) -> Lengths:
-    """What the log-probabilities of sentences are divided by."""
+    """The function that gives the divisors of sentences' log-probabilities."""
     if measure == "sum":
         return lambda texts: [1 for _ in texts]
     if measure == "characters":
@@ -107,7 +122,7 @@ def _lengths_by(measure: str, run: ResultFile) -> Lengths:
     name = next((name for name in names if name not in (None, "", "None")), None)
     try:
         if name is None:
-            raise ValueError("its model_args name none")
+            raise ValueError("model_args name no model")
         return _tokens(name, arguments.get("revision", "main"))
     except (OSError, ValueError) as error:
         raise NeuronXAError(
@@ -118,7 +133,7 @@ def _lengths_by(measure: str, run: ResultFile) -> Lengths:
 
 @cache
 def _tokens(name: str, revision: str) -> Lengths:
-    """Counts the tokens of sentences; loading a tokenizer takes seconds."""
+    """Count the tokens of sentences; cached because loading a tokenizer takes seconds."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)

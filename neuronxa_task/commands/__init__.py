@@ -1,1 +1,1 @@
-"""Commands of `neuronxa`, one module each; what they do is imported when they run."""
+"""The commands of `neuronxa`, one module each. Heavy imports wait until a command runs."""

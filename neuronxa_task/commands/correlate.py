@@ -35,10 +35,10 @@ def correlate(
 ) -> None:
     """Correlate alignment with accuracy over languages.
 
-    The screen shows the verdict and Pearson's r; --full and --output show all: per model, as the
-    mean over models (Fisher's z) and pooled, with p, n and 95% intervals, over the languages above
-    chance, given resource level and script, and by language family; and two scores against each
-    other by Steiger's test. The pivot language is left out.
+    Prints verdicts and Pearson's r. --full and --output give everything: correlations per model,
+    as the mean over models (Fisher's z) and pooled, with p, n and 95% intervals; over languages
+    above chance; given resource level and script; by language family; and Steiger's test of two
+    scores. The pivot language is excluded.
 
     Example: neuronxa correlate demo_results/ --scores nasca,mexa --output correlation/
     """
@@ -69,16 +69,16 @@ def correlate(
         chosen = [SUMMARY_METHOD if SUMMARY_METHOD in chosen else chosen[0]]
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
     joins, notes = pair(read, choice)
-    found = correlation_table(
+    tables = correlation_table(
         joins,
         choice,
         methods=chosen,
         bootstrap=Bootstrap(resamples, seed),
         paper=paper,
     )
-    notes = [*read.notes, *notes, *found.notes]
+    notes = [*read.notes, *notes, *tables.notes]
     typer.echo(
-        correlations_text(found) + "\n\n" + summary_text(found) if full else summary_text(found)
+        correlations_text(tables) + "\n\n" + summary_text(tables) if full else summary_text(tables)
     )
     if paper:
         typer.echo("\n" + published_text(relative=relative))
@@ -92,13 +92,13 @@ def correlate(
         return
     caption = "Correlation of alignment with accuracy over languages"
     paths = write(
-        *(output, "correlation", found.table, shown_correlations(found.table)),
+        *(output, "correlation", tables.table, shown_correlations(tables.table)),
         caption=caption,
         notes=notes,
     )
-    if len(found.comparisons):
+    if len(tables.comparisons):
         paths += write(
-            *(output, "comparison", found.comparisons, shown_comparisons(found.comparisons)),
+            *(output, "comparison", tables.comparisons, shown_comparisons(tables.comparisons)),
             caption="Alignment scores compared by their correlation with accuracy",
             notes=notes,
         )

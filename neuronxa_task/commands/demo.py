@@ -9,7 +9,7 @@ import typer
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for result file and report.")] = Path(
+    output: Annotated[Path, typer.Option(help="Folder for the result file and the report.")] = Path(
         "demo_results"
     ),
 ) -> None:

@@ -14,10 +14,11 @@ def languages(
     benchmarks: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Only languages that these have, comma-separated: belebele,neuronxa_flores."
+            help="Only languages in all of these benchmarks, comma-separated: "
+            "belebele,neuronxa_flores."
         ),
     ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print csv.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as csv.")] = False,
 ) -> None:
     """List languages with their script, resources, benchmarks.
 
@@ -34,4 +35,4 @@ def languages(
         table.to_csv(sys.stdout, index=False)
     else:
         typer.echo(text(shown(table)))
-        typer.echo(f"{len(table)} languages; --csv prints all benchmarks of each")
+        typer.echo(f"{len(table)} languages; --csv lists all benchmarks of each")

@@ -27,7 +27,7 @@ def leaderboard(
         bool,
         typer.Option(
             "--all-languages",
-            help="Means over each model's own languages, not over those that all models have.",
+            help="Average over each model's own languages, not only those that all models have.",
         ),
     ] = False,
     sort: Annotated[str, typer.Option(help="Column to sort by.")] = "nasca",
@@ -38,19 +38,22 @@ def leaderboard(
     allow_mixed_signatures: options.AllowMixed = False,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder to write leaderboard.csv, .json, .parquet and .md to."),
+        typer.Option(help="Folder for leaderboard.csv, .json, .parquet and .md."),
     ] = None,
     columns: Annotated[
         bool,
         typer.Option(
-            "--columns", is_eager=True, callback=_print_columns, help="Explain the columns and end."
+            "--columns",
+            is_eager=True,
+            callback=_print_columns,
+            help="Explain the columns and exit.",
         ),
     ] = False,
 ) -> None:
     """Compare models by alignment and correlation, one row each.
 
-    The columns of the files are always the same, so that rows of several runs can be put together.
-    Resource levels are the classes of Joshi et al. 2020.
+    The files always have the same columns, so rows of several runs can be combined. Resource levels
+    are the classes of Joshi et al. 2020.
 
     Example: neuronxa leaderboard demo_results/ --output leaderboard/
     """
@@ -58,7 +61,7 @@ def leaderboard(
     from neuronxa_task.tables import text, write
 
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    found = board.leaderboard(
+    rows = board.leaderboard(
         read,
         options.choice_of(
             *("nasca", alignment, benchmarks, metric),
@@ -69,12 +72,12 @@ def leaderboard(
         all_languages=all_languages,
         sort=sort,
     )
-    typer.echo(text(board.shown(found.table)))
-    notes = [*read.notes, *found.notes]
+    typer.echo(text(board.shown(rows.table)))
+    notes = [*read.notes, *rows.notes]
     options.echo_notes(notes)
     if output is not None:
         paths = write(
-            *(output, "leaderboard", found.table, board.shown(found.table)),
+            *(output, "leaderboard", rows.table, board.shown(rows.table)),
             caption="Alignment by model",
             notes=notes,
             formats=("csv", "json", "parquet", "md"),

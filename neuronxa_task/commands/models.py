@@ -10,14 +10,16 @@ import typer
 def models(
     model: Annotated[
         Optional[str],  # noqa: UP045 -- typer reads it at run time, on Python 3.10 too
-        typer.Argument(help="A hub name or folder, whose layers are shown; without, all families."),
+        typer.Argument(
+            help="Hub name or folder of a model whose layers to show; default: list all families."
+        ),
     ] = None,
     kind: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Only families of one kind: causal, encoder, decoder or vision."),
     ] = None,
 ) -> None:
-    """Show which model families can be scored, or one's neurons.
+    """List the model families that can be scored, or a model's neurons.
 
     Example: neuronxa models --kind causal
     """

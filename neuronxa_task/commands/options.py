@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ ResultPaths = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULTS...",
-        help="Result files of lm_eval 0.3 or later, and folders that are searched for them at any "
-        "depth. One or many models, NeuronXA and benchmarks in the same or in separate runs; the "
-        "newest run of a model and task counts.",
+        help="Result files of lm_eval 0.3 or later, or folders with such files at any depth. One "
+        "or many models; NeuronXA and benchmarks in the same run or separate ones. The newest "
+        "run of each model and task is used.",
     ),
 ]
 Patterns = Annotated[
     Optional[list[str]],  # noqa: UP045 -- typer reads these at run time, on Python 3.10 too
     typer.Option(
         "--pattern",
-        help="Names of another benchmark's tasks, as NAME=TASK with {lang} in the language's "
-        "place: mybench=mytask_{lang}. May be given several times.",
+        help="Task names of a further benchmark, as NAME=TASK with {lang} for the language: "
+        "mybench=mytask_{lang}. Can be repeated.",
     ),
 ]
 Aliases = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--alias",
-        help="A model under another name, as 'NAME=NAME': the one that is shown, and the one to "
-        "show instead: '/data/Qwen2.5-7B=Qwen/Qwen2.5-7B'. May be given several times.",
+        help="Rename a model, as 'OLD=NEW': '/data/Qwen2.5-7B=Qwen/Qwen2.5-7B'. Can be repeated.",
     ),
 ]
 NumFewshot = Annotated[
@@ -42,14 +41,14 @@ NumFewshot = Annotated[
     typer.Option(
         "--num-fewshot",
         min=0,
-        help="Read only benchmarks that were run with this number of examples in the prompt.",
+        help="Use only benchmarks that were run with this number of few-shot examples.",
     ),
 ]
 ChatTemplate = Annotated[
     Optional[bool],  # noqa: UP045
     typer.Option(
         "--chat-template/--no-chat-template",
-        help="Read only benchmarks that were run with, or without, the model's chat template.",
+        help="Use only benchmarks that were run with, or without, the model's chat template.",
         show_default=False,
     ),
 ]
@@ -70,7 +69,7 @@ Benchmarks = Annotated[
 ]
 Metric = Annotated[
     str,
-    typer.Option(help="Downstream metric; a benchmark without it is read by another, and says so."),
+    typer.Option(help="Downstream metric; a benchmark without it uses another, with a note."),
 ]
 Relative = Annotated[
     bool,
@@ -82,7 +81,7 @@ Relative = Annotated[
 IncludePivot = Annotated[
     bool,
     typer.Option(
-        "--include-pivot", help="Add the pivot language, whose alignment with itself is 1."
+        "--include-pivot", help="Include the pivot language, whose alignment with itself is 1."
     ),
 ]
 Chance = Annotated[
@@ -90,36 +89,34 @@ Chance = Annotated[
     typer.Option(
         "--chance",
         metavar="BENCHMARK=LEVEL",
-        help="Chance level of a benchmark, as in mybench=0.25 or mybench=1/3; those of the "
-        "harness's benchmarks are known. May be given several times.",
+        help="Chance level of a benchmark, such as mybench=0.25 or mybench=1/3; those of the "
+        "harness's benchmarks are known. Can be repeated.",
     ),
 ]
 ChanceCorrected = Annotated[
     bool,
     typer.Option(
         "--chance-corrected",
-        help="Take accuracy above chance, as a share of what is left above chance.",
+        help="Rescale accuracy to (accuracy - chance) / (1 - chance).",
     ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Print all tables and notes.")]
-Paper = Annotated[
-    bool, typer.Option("--paper", help="Set the figures that the paper reports beside.")
-]
+Paper = Annotated[bool, typer.Option("--paper", help="Add the figures reported in the paper.")]
 AllowMixed = Annotated[
     bool,
     typer.Option(
         "--allow-mixed-signatures",
-        help="Go on where scores were made with different settings, and name the differences.",
+        help="Continue if results use different settings, and name the differences.",
     ),
 ]
 Output = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option(help="Folder to write the tables to, as csv, JSON, Markdown and LaTeX."),
+    typer.Option(help="Folder for the tables as csv, JSON, Markdown and LaTeX."),
 ]
 
 
 def names(text: str | None) -> list[str]:
-    """The parts of a comma-separated list.
+    """Split a comma-separated list.
 
     >>> names("nasca, mexa")
     ['nasca', 'mexa']
@@ -134,7 +131,7 @@ def read(
     num_fewshot: int | None,
     chat_template: bool | None,
 ) -> Results:
-    """Read result files as the options say."""
+    """Read result files according to the shared options."""
     from neuronxa_task.results import RunChoice, read_results
 
     return read_results(
@@ -157,7 +154,7 @@ def choice_of(
     chance: Sequence[str] | None = None,
     chance_corrected: bool = False,
 ) -> Selection:
-    """The choice that the options make, checked before any file is read."""
+    """Make a `Selection` from the shared options, checked before any file is read."""
     from neuronxa_task.analysis.chance import parse_chance
     from neuronxa_task.analysis.selection import Selection
 
@@ -177,10 +174,11 @@ def choice_of(
 
 
 SHOWN_NOTES = 6
+"""Notes printed without --full."""
 
 
 def echo_notes(notes: Sequence[str], *, full: bool = True) -> None:
-    """Print notes, if any, below the tables; unless `full`, the first and how many more."""
+    """Print notes below the tables; without `full`, only the first and how many more there are."""
     shown = notes if full or len(notes) <= SHOWN_NOTES else notes[: SHOWN_NOTES - 1]
     lines = [f"note: {note}" for note in shown]
     if len(shown) < len(notes):
@@ -190,5 +188,5 @@ def echo_notes(notes: Sequence[str], *, full: bool = True) -> None:
 
 
 def echo_files(paths: Sequence[Path]) -> None:
-    """Say which files were written."""
+    """Print the names of the files written."""
     typer.echo(f"\nWrote {', '.join(path.name for path in paths)} to {paths[0].parent}")

@@ -11,9 +11,7 @@ from neuronxa_task.commands import options
 
 def predict(
     results: options.ResultPaths,
-    score: Annotated[str, typer.Option(help="Alignment score that estimates are made from.")] = (
-        "nasca"
-    ),
+    score: Annotated[str, typer.Option(help="Alignment score to make estimates from.")] = ("nasca"),
     scores: options.Scores = "nasca,navca,mexa",
     alignment: options.Alignment = None,
     benchmarks: options.Benchmarks = None,
@@ -32,10 +30,10 @@ def predict(
 ) -> None:
     """Estimate accuracy in languages without a benchmark.
 
-    Fits a curve of accuracy over alignment between chance and 1, per model and benchmark, and shows
-    the error of leaving each language, or each language family, out in turn beside that of
-    predicting the mean of the others, and of MEXA's estimate (alignment times the pivot's
-    accuracy). Intervals are 95% prediction intervals of one further language.
+    Fits accuracy as a curve of alignment between chance and 1, per model and benchmark. Reports the
+    error of leaving out each language, and each language family, in turn. To compare, it reports
+    the error of predicting the mean of the others and of MEXA's estimate (alignment times the
+    pivot's accuracy). Intervals are 95% prediction intervals for a new language.
 
     Example: neuronxa predict demo_results/ --score nasca
     """
@@ -57,22 +55,22 @@ def predict(
         chance_corrected=chance_corrected,
     )
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    found = predictions(read, choice, score=score)
+    tables = predictions(read, choice, score=score)
     if full:
-        typer.echo(full_text(found, score) + "\n")
-    typer.echo(summary_text(found, score))
-    notes = [*read.notes, *found.notes]
+        typer.echo(full_text(tables, score) + "\n")
+    typer.echo(summary_text(tables, score))
+    notes = [*read.notes, *tables.notes]
     options.echo_notes(notes, full=full)
     if output is None:
         return
     paths = write(
-        *(output, "prediction", found.fits, shown_fits(found.fits)),
+        *(output, "prediction", tables.fits, shown_fits(tables.fits)),
         caption="Accuracy predicted from alignment: errors of leaving one language out",
         notes=notes,
     )
-    if len(found.estimates):
+    if len(tables.estimates):
         paths += write(
-            *(output, "estimates", found.estimates, shown_estimates(found.estimates)),
+            *(output, "estimates", tables.estimates, shown_estimates(tables.estimates)),
             caption=f"Accuracy estimated from {score.upper()}",
             notes=notes,
         )

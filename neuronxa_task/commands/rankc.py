@@ -15,8 +15,8 @@ def rankc(
         list[Path],
         typer.Argument(
             metavar="RESULTS...",
-            help="Result files of `lm_eval --tasks bmlama53 --log_samples`, whose samples are "
-            "beside them, and folders that are searched for them at any depth.",
+            help="Result files of `lm_eval --tasks bmlama53 --log_samples`, with their samples "
+            "in the same folder, or folders with such files at any depth.",
         ),
     ],
     languages: Annotated[
@@ -26,8 +26,8 @@ def rankc(
     by: Annotated[
         str,
         typer.Option(
-            help="What ranks the candidates: the mean log-probability of their sentences over "
-            "tokens (the paper; loads the tokenizer) or characters, or its sum."
+            help="How candidates are ranked: by mean log-probability of their sentences over "
+            "tokens (as in the paper; loads the tokenizer) or characters, or by its sum."
         ),
     ] = "tokens",
     output: options.Output = None,

@@ -13,7 +13,8 @@ from neuronxa_task.commands import options
 def report(
     results: options.ResultPaths,
     output: Annotated[
-        Path, typer.Option(help="Folder for report.html, languages.csv and .tex, and pictures/.")
+        Path,
+        typer.Option(help="Folder for report.html, languages.csv, languages.tex and pictures/."),
     ] = Path("report"),
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Cross-lingual alignment",
     scores: options.Scores = "nasca,navca,mexa",
@@ -24,14 +25,14 @@ def report(
     include_pivot: options.IncludePivot = False,
     paper: options.Paper = False,
     pictures: Annotated[
-        bool, typer.Option(help="Write the charts that the page shows at first as files, too.")
+        bool, typer.Option(help="Also write the charts that the page shows first as files.")
     ] = True,
     picture_formats: Annotated[
-        str, typer.Option(help="Formats of the pictures, comma-separated: svg, png, pdf.")
+        str, typer.Option(help="Formats of the picture files, comma-separated: svg, png, pdf.")
     ] = "svg,png",
     all_pictures: Annotated[
         bool,
-        typer.Option("--all-pictures", help="Write every chart: all models, scores, benchmarks."),
+        typer.Option("--all-pictures", help="Write all charts: every model, score and benchmark."),
     ] = False,
     pattern: options.Patterns = None,
     alias: options.Aliases = None,

@@ -13,10 +13,10 @@ def reproduce(
         Path,
         typer.Argument(
             metavar="STUDY",
-            help="YAML file with lists of models and tasks and, as wanted, output (a folder, by "
-            "default named like the file) and any key of `lm_eval run --config`: batch_size, "
-            "num_fewshot, limit, metadata, device, log_samples, include_path, … A model or a task "
-            "may set these for itself. Examples: results/demo.yaml, results/paper.yaml.",
+            help="YAML file with lists of models and tasks and, optionally, output (a folder; "
+            "default: the file's name) and any key of `lm_eval run --config`: batch_size, "
+            "num_fewshot, limit, metadata, device, log_samples, include_path, … A model or task "
+            "can override them. Examples: results/demo.yaml, results/paper.yaml.",
         ),
     ],
     dry_run: Annotated[
@@ -24,9 +24,9 @@ def reproduce(
         typer.Option("--dry-run", help="Print each run's configuration; run and write nothing."),
     ] = False,
 ) -> None:
-    """Run lm_eval on models and tasks of a file, then report.
+    """Run lm_eval on the models and tasks of a file, then report.
 
-    What an earlier call has finished is not run again; after a failed run the next one follows.
+    Runs that have finished before are skipped. If a run fails, the next one starts.
 
     Example: neuronxa reproduce results/demo.yaml --dry-run
     """

@@ -18,13 +18,11 @@ def retrieval(
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
-    """Compare retrieval by neuron states and by hidden states.
+    """Show how often a sentence's translation is its nearest neighbour.
 
-    Retrieval is how often a sentence's translation is its nearest neighbour.
-
-    For each model, over languages with much data (head, classes 3 to 5 of Joshi et al. 2020) and
-    with little (tail, classes 0 to 2). Both directions count alike; means over layers, and each
-    language's best layer.
+    Compares neuron states, neuron values and hidden states per model, for languages with much data
+    (head, classes 3 to 5 of Joshi et al. 2020) and with little (tail, classes 0 to 2). Both
+    directions have equal weight; shown are means over layers and each language's best layer.
 
     Example: neuronxa retrieval demo_results/ --paper
     """
@@ -32,7 +30,7 @@ def retrieval(
     from neuronxa_task.tables import text, write
 
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    found = retrieval_table(
+    retrieved = retrieval_table(
         read,
         options.choice_of(
             *("nasca,navca,mexa", alignment, None, "acc"),
@@ -41,12 +39,12 @@ def retrieval(
             allow_mixed=allow_mixed_signatures,
         ),
     )
-    typer.echo(text(shown(found.table)))
-    notes = [*read.notes, *found.notes, *(published_lines() if paper else ())]
+    typer.echo(text(shown(retrieved.table)))
+    notes = [*read.notes, *retrieved.notes, *(published_lines() if paper else ())]
     options.echo_notes(notes)
     if output is not None:
         paths = write(
-            *(output, "retrieval", found.table, shown(found.table)),
+            *(output, "retrieval", retrieved.table, shown(retrieved.table)),
             caption="Sentences whose translation is nearest",
             notes=notes,
         )

@@ -15,7 +15,7 @@ def tasks(
             metavar="DIR",
             help="Folder with one file per language (eng_Latn.txt, corpus.en, FLORES' "
             "devtest/eng_Latn.devtest), or a csv, tsv, json, jsonl or parquet table with one "
-            "column per language, packed (.gz, .zip) or not. Line i is parallel everywhere.",
+            "column per language, also compressed (.gz, .zip). Line i must be parallel.",
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the group of tasks.")],
@@ -30,15 +30,15 @@ def tasks(
     columns: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            help="Columns or files to read, comma-separated, where others are no languages."
+            help="Columns or files to read, comma-separated, if others are not languages."
         ),
     ] = None,
     num_sentences: Annotated[
-        int, typer.Option(help="Sentence pairs to score: the first ones, at most this many.")
+        int, typer.Option(help="Score at most this many sentence pairs, from the first.")
     ] = 100,
-    split: Annotated[str, typer.Option(help="Split, where the folder has several.")] = "devtest",
+    split: Annotated[str, typer.Option(help="Split, if the folder has several.")] = "devtest",
 ) -> None:
-    """Make harness tasks of your own parallel text.
+    """Make harness tasks from your own parallel text.
 
     Example: neuronxa tasks my_corpus/ --name mycorpus --pivot eng_Latn --output my_tasks/
     """

@@ -1,6 +1,6 @@
-"""Parallel text: where it comes from, what is wrong with it, and the hash that names it.
+"""Parallel text: loading it, checking it, and the hash that identifies it.
 
-Every source becomes a `Corpus`: named languages, each a column of sentences, line i parallel.
+Every source becomes a `Corpus`: one column of sentences per language, with parallel rows.
 """
 
 from neuronxa_task.corpus.parallel import Corpus, data_hash

@@ -1,4 +1,4 @@
-"""Files as they lie about: compressed or not, in UTF-8 or in something to be named."""
+"""Reading users' files: compressed or not, in UTF-8 or in an encoding to report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 from neuronxa_task.errors import NeuronXAError
 
 MOST_BYTES = 4 * 1024**3
-"""A file that unpacks to more is refused: no parallel text comes near."""
+"""Largest unpacked size that is read; no parallel text comes near it."""
 
 OTHER_ARCHIVES = {
     ".bz2": "bunzip2 -k",
@@ -22,9 +22,9 @@ OTHER_ARCHIVES = {
     ".tgz": "tar xzf",
     ".rar": "unrar x",
 }
-"""Archives that are not opened here, and what unpacks them."""
+"""Archives that are not read, and the commands that unpack them."""
 
-SIGNS = {
+BYTE_ORDER_MARKS = {
     b"\xff\xfe\0\0": "UTF-32",
     b"\0\0\xfe\xff": "UTF-32",
     b"\xff\xfe": "UTF-16",
@@ -33,28 +33,28 @@ SIGNS = {
 
 
 def name_inside(path: Path) -> str:
-    """A file's name without its packing: `t.csv` of `t.csv.gz`, or of the archive that holds it."""
+    """A file's name without compression: `t.csv` for `t.csv.gz` and for a zip archive of it."""
     kind = path.suffix.lower()
     if kind == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
                 members = _members(archive)
         except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-            members = []  # what is wrong with it is said when it is read
+            members = []  # reading the file reports the error
         return Path(members[0]).name if len(members) == 1 else path.stem
     return path.stem if kind == ".gz" else path.name
 
 
 def ending(path: Path) -> str:
-    """The ending that says what a file holds, in lower case: `.csv` of `TABLE.CSV.gz`."""
+    """The file name's ending without compression, in lower case: `.csv` for `TABLE.CSV.gz`."""
     return Path(name_inside(path)).suffix.lower()
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked.
+    """Read a file and decompress it.
 
     Raises:
-        NeuronXAError: it cannot be read or unpacked, or is an archive of another kind.
+        NeuronXAError: it cannot be read or decompressed, or is an archive of another kind.
     """
     if (kind := path.suffix.lower()) in OTHER_ARCHIVES:
         raise NeuronXAError(f"{path} is packed; unpack it first: {OTHER_ARCHIVES[kind]} {path}")
@@ -95,16 +95,16 @@ def _all_of(packed: IO[bytes] | gzip.GzipFile, path: Path) -> bytes:
     content = packed.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise NeuronXAError(
-            f"{path} unpacks to more than {MOST_BYTES // 1024**3} GiB, which no parallel text has"
+            f"{path} unpacks to more than {MOST_BYTES // 1024**3} GiB, more than any parallel text"
         )
     return content
 
 
 def read_text(path: Path) -> str:
-    """A file's text, without a byte order mark.
+    """Read a file as UTF-8 text, without a byte order mark.
 
     Raises:
-        NeuronXAError: it cannot be read, or is not UTF-8; says what it seems to be instead.
+        NeuronXAError: it cannot be read, or is not UTF-8; the message guesses the encoding.
     """
     content = read_bytes(path)
     try:
@@ -121,9 +121,9 @@ def read_text(path: Path) -> str:
 
 
 def _not_utf8(path: Path, content: bytes, reason: str) -> NeuronXAError:
-    """The error of text in another encoding, and how to save it."""
+    """The error for text in another encoding, with how to convert it."""
     start = content[:4096]
-    seems = next((name for sign, name in SIGNS.items() if start.startswith(sign)), None)
+    seems = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
     if seems is None and start.count(b"\0") > len(start) // 8:
         seems = "UTF-16LE" if start[1::2].count(0) > start[::2].count(0) else "UTF-16BE"
     if seems is None and b"\0" in content:

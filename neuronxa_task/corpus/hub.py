@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or local folders of the same shape."""
+"""Data sets on the Hugging Face hub, or in local folders of the same form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuronxa_task.errors import NeuronXAError, one_of
 def load_data_set(
     dataset: str, configuration: str | None, split: str, revision: str | None
 ) -> Corpus:
-    """A data set, by its hub name or folder.
+    """Load a data set by its hub name or folder.
 
     Raises:
         NeuronXAError: it cannot be loaded, or has no such split.
@@ -31,7 +31,7 @@ def load_data_set(
                 revision=revision,
                 cache_dir=_cache_of_local_folder(folder) if is_local else None,
             )
-    except Exception as error:  # whatever the loader of another's files may raise
+    except Exception as error:  # data set loaders may raise anything
         reason = " ".join(f"{error}".split()) or type(error).__name__
         what = f"data set {dataset!r}{f' ({configuration})' if configuration else ''}"
         raise NeuronXAError(
@@ -57,7 +57,7 @@ def load_data_set(
         split=split,
         languages=tuple(column_of),
         read=lambda language: table[column_of[language]][:],
-        refused={name: "holds no text" for name in texts if not texts[name]},
+        refused={name: "contains no text" for name in texts if not texts[name]},
         is_table=True,
         has_splits=True,
     )
@@ -65,9 +65,9 @@ def load_data_set(
 
 @contextmanager
 def offline_if_asked() -> Iterator[None]:
-    """Keep huggingface_hub off the network, too, where data sets alone are offline.
+    """Make HF_DATASETS_OFFLINE keep huggingface_hub off the network, too.
 
-    With HF_DATASETS_OFFLINE and without HF_HUB_OFFLINE it still asks the hub for a list of agents.
+    Without HF_HUB_OFFLINE it would still ask the hub for a list of agents.
     """
     import datasets
     from huggingface_hub import constants
@@ -81,10 +81,10 @@ def offline_if_asked() -> Iterator[None]:
 
 
 def _cache_of_local_folder(folder: Path) -> str:
-    """A cache of this folder as it now is.
+    """A cache folder for the current content of a local folder.
 
-    `datasets` names its cache of a local folder by the folder's last name and its card, so another
-    folder of that name, or the same one with new text, would be answered with the old sentences.
+    `datasets` names its cache of a local folder by the folder's last name and its card. Another
+    folder of that name, or the same one with new text, would give the old sentences.
     """
     import datasets
 
@@ -96,7 +96,7 @@ def _cache_of_local_folder(folder: Path) -> str:
 
 
 def _columns_by_language(columns: Sequence[str], configuration: str | None) -> dict[str, str]:
-    """Languages as MTEB's bitext sets name them: by column, or by configuration `fra-eng`."""
+    """Columns by language, as MTEB names them: by column, or by configuration `fra-eng`."""
     if configuration and {"sentence1", "sentence2"} <= set(columns):
         first, _, second = configuration.partition("-")
         return {first: "sentence1", second: "sentence2"}

@@ -1,4 +1,4 @@
-"""The language that a file's name or a column's name stands for."""
+"""Which language a file name or a column name stands for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from neuronxa_task.languages.codes import FLORES_CODES, is_language, to_flores
 from neuronxa_task.languages.resource_levels import resource_level
 
 CODE = r"[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?(?:[_-][A-Z]{2})?"
-"""A language, perhaps a script, perhaps a region: `fr`, `fra_Latn`, `zho-CN`."""
+"""A language, optionally a script and a region: `fr`, `fra_Latn`, `zho-CN`."""
 
 COMMON_WORDS = frozenset(
     """
@@ -17,22 +17,23 @@ COMMON_WORDS = frozenset(
     url val
     """.split()
 )
-"""Words of file and column names that are also codes of small languages, and are not meant so."""
+"""Common words in file and column names that are also codes of small languages."""
 
 TEXT_ENDINGS = ("txt", "text", "raw", "tok", "dev", "devtest", "test", "train", "valid")
 
 
 def has_form_of_code(name: str) -> bool:
-    """Whether a name is written as language codes are, whether or not a list knows it."""
+    """Whether a name has the form of a language code, known or not."""
     return re.fullmatch(CODE, name) is not None and name not in COMMON_WORDS
 
 
 @cache
 def language_code(name: str) -> str | None:
-    """The language that a name stands for: a code as it is, else a FLORES code; `None` for none.
+    """The code of the language that a name stands for; `None` if it is not a language.
 
-    Codes in another case and names of languages in English (or their own) are understood. Only
-    languages of FLORES and ISO 639-1 are found by name: there are languages called Label and Index.
+    A known code is returned as given. Codes in another case, and language names in English or in
+    the language itself, become FLORES codes. Only languages of FLORES and ISO 639-1 are found by
+    name, since there are languages called Label and Index.
 
     >>> [language_code(name) for name in ("fr", "FRA_LATN", "German", "Unnamed: 0", "frz_Latn")]
     ['fr', 'fra_Latn', 'deu_Latn', None, None]
@@ -54,7 +55,7 @@ def _language_called(name: str) -> str | None:
     import langcodes
     from langcodes.tag_parser import LanguageTagError
 
-    if not name.isprintable():  # langcodes' index of names does not take a NUL
+    if not name.isprintable():  # langcodes cannot look up a NUL
         return None
     try:
         tag = langcodes.find(name)
@@ -65,10 +66,10 @@ def _language_called(name: str) -> str | None:
 
 
 def nearest_code(code: str) -> str:
-    """` -- did you mean 'fra_Latn'?`: the best-resourced code that differs in one letter, if any.
+    """Suggest the best-resourced FLORES code that differs in one letter; empty if none does.
 
     >>> nearest_code("frz_Latn"), nearest_code("middle")
-    (" -- did you mean 'fra_Latn'?", '')
+    ("; did you mean 'fra_Latn'?", '')
     """
     near = [
         known
@@ -77,17 +78,17 @@ def nearest_code(code: str) -> str:
     ]
     levels = {known: resource_level(known) for known in near}
     best = max(near, key=lambda known: levels[known].replace("unknown", ""), default="")
-    return f" -- did you mean {best!r}?" if best else ""
+    return f"; did you mean {best!r}?" if best else ""
 
 
 def same_language(first: str, second: str) -> bool:
-    """Whether two names stand for one language: `fr`, `fra_Latn` and `French` do."""
+    """Whether two names stand for the same language, as `fr`, `fra_Latn` and `French` do."""
     codes = language_code(first), language_code(second)
     return None not in codes and to_flores(str(codes[0])) == to_flores(str(codes[1]))
 
 
 def language_at_the_end(name: str) -> tuple[str, str, str] | None:
-    """Stem, language and ending of a file that is named for its language last.
+    """Split a file name that ends with a language into stem, language and ending.
 
     >>> language_at_the_end("newstest2019-ref.deu.txt"), language_at_the_end("corpus.en")
     (('newstest2019-ref', 'deu', 'txt'), ('corpus', 'en', ''))
@@ -103,7 +104,7 @@ def language_at_the_end(name: str) -> tuple[str, str, str] | None:
 
 
 def pair_of(stem: str) -> tuple[str, str] | None:
-    """The two languages that a stem ends with.
+    """The two languages at the end of a file name's stem, such as `fra-eng`; `None` if none.
 
     >>> pair_of("tatoeba.fra-eng"), pair_of("newstest2019-ref")
     (('fra', 'eng'), None)

@@ -1,4 +1,4 @@
-"""A corpus: languages, each a column of sentences, line i parallel; and the checks of a pair."""
+"""A corpus: one column of sentences per language, with parallel rows; and checks of pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of, shortened
 from neuronxa_task.sampling import FIRST, Sample, sampled_rows
 
 INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Zs"}
-"""Unicode's categories of controls, format characters (zero width, direction) and spaces."""
+"""Unicode categories of control characters, format characters (zero width, direction), spaces."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class Corpus:
     """Parallel sentences in several languages, read column by column.
 
     Attributes:
-        name: how the data is called in a signature.
+        name: the data's name in a signature.
         revision: commit of the data, or `local`.
-        split: split that was read.
-        languages: names of the columns.
-        read: column name to its sentences, as stored.
-        refused: columns that hold no language, and why.
-        not_read: files and folders that lie beside the text.
-        is_table: whether columns may be something else than languages.
-        has_splits: whether the split was found; data without splits is read whole.
+        split: the split that was read.
+        languages: names of the language columns.
+        read: maps a column's name to its sentences, as stored.
+        refused: columns that are not languages, and why.
+        not_read: files and folders next to the text that were not read.
+        is_table: whether columns may be something other than languages.
+        has_splits: whether the split was found; data without splits is read as a whole.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Corpus:
     has_splits: bool = False
 
     def names_of(self, language: str) -> list[str]:
-        """The data's names of a language, given by one of them or by another code of it."""
+        """The data's names for a language that is given by name or by any of its codes."""
         if language in self.languages:
             return [language]
         return [name for name in self.languages if same_language(name, language)]
 
     def own_name(self, language: str) -> str:
-        """The data's one name of a language.
+        """The data's name for a language that is given by name or by any of its codes.
 
         Raises:
-            NeuronXAError: there is no such language, or several that the code could mean.
+            NeuronXAError: no column or several columns match.
         """
         names = self.names_of(language)
         if len(names) == 1:
@@ -62,9 +62,9 @@ class Corpus:
             raise NeuronXAError(f"{where}: {language!r} could be {one_of(names)}; choose one")
         if language in self.refused:
             raise NeuronXAError(f"{where}: column {language!r} {self.refused[language]}")
-        has = one_of(shortened(name, 30) for name in self.languages)
+        known = one_of(shortened(name, 30) for name in self.languages)
         raise NeuronXAError(
-            f"{where} has no language {language!r}; it has: {has}"
+            f"{where} has no language {language!r}; it has: {known}"
             f"{did_you_mean(language, self.languages)}"
         )
 
@@ -83,17 +83,18 @@ class Corpus:
     def pairs(
         self, pivot: str, target: str, count: int | None, sample: Sample = FIRST
     ) -> tuple[list[str], list[str]]:
-        """`count` sentence pairs (all of them for `None`), checked.
+        """Select `count` sentence pairs and check them.
 
         Args:
             pivot: language of the first sentences.
             target: language of the second.
-            count: how many pairs.
+            count: number of pairs; `None` for all.
             sample: `first`, or the seed of a random sample (see `sampled_rows`).
 
         Raises:
-            NeuronXAError: an unknown language, the pivot as its own target, columns of unequal
-                length, fewer than `count` or than two pairs, or an empty sentence.
+            NeuronXAError: a language is unknown, the pivot is its own target, the columns have
+                different lengths, there are fewer than `count` pairs or fewer than two, or a
+                sentence is empty.
         """
         if pivot == target or self.own_name(pivot) == self.own_name(target):
             raise NeuronXAError(
@@ -133,10 +134,10 @@ class Corpus:
 
 @dataclass(frozen=True)
 class PairedCorpus(Corpus):
-    """Text that comes in pairs, each language beside a text of the pivot of its own.
+    """Text that comes in pairs: the pivot has a different text for each language.
 
     Attributes:
-        by_pair: corpus of two languages, by their set.
+        by_pair: corpus of two languages, by the set of their names.
     """
 
     by_pair: Mapping[frozenset[str], Corpus] = field(default_factory=dict)
@@ -150,7 +151,7 @@ class PairedCorpus(Corpus):
     def pairs(
         self, pivot: str, target: str, count: int | None, sample: Sample = FIRST
     ) -> tuple[list[str], list[str]]:
-        """As `Corpus.pairs`, of the two languages' own files."""
+        """As `Corpus.pairs`, from the files of this pair."""
         names = self.own_name(pivot), self.own_name(target)
         if names[0] == names[1]:
             return super().pairs(pivot, target, count, sample)
@@ -163,7 +164,7 @@ class PairedCorpus(Corpus):
 
 
 def _fault(sentence: object) -> str | None:
-    """What is wrong with a sentence, if anything."""
+    """Why a sentence cannot be scored; `None` if it can."""
     if not isinstance(sentence, str):
         return f"is {shortened(repr(sentence))}, not text"
     if not sentence.strip():
@@ -171,14 +172,14 @@ def _fault(sentence: object) -> str | None:
     if all(unicodedata.category(character) in INVISIBLE for character in sentence):
         return "has no visible character"
     if "\0" in sentence:
-        return "holds a NUL character, which no text has"
+        return "contains a NUL character"
     if any("\ud800" <= character <= "\udfff" for character in sentence):
-        return "holds half of a surrogate pair, which is no character"
+        return "contains half of a surrogate pair"
     return None
 
 
 def data_hash(pivot: Sequence[str], target: Sequence[str]) -> str:
-    """Eight hex digits that name a list of sentence pairs, in their order.
+    """Hash a list of sentence pairs, in order, to eight hex digits (SHA-256).
 
     >>> data_hash(["good morning"], ["bonjour"])
     '616c602c'

@@ -1,4 +1,4 @@
-"""A corpus by what its name stands for: a table, a folder of texts, or a data set."""
+"""Open a corpus: a table, a folder of texts, or a data set."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from neuronxa_task.corpus.text_folders import (
 from neuronxa_task.errors import NeuronXAError, one_of
 
 PACKAGED = "neuronxa_task/"
-"""Prefix of the data that comes with this package."""
+"""Prefix of the data shipped with this package."""
 
 WHOLE = ("devtest", "test", "all")
-"""Splits of the packaged tasks: for them, data without splits is taken whole."""
+"""Splits of the packaged tasks, for which data without splits is read as a whole."""
 
 
 @lru_cache(maxsize=256)
 def load(dataset: str, configuration: str | None, split: str, revision: str | None) -> Corpus:
-    """Open a corpus by what `dataset` is: a table file, a folder of text files, or a data set.
+    """Open a corpus: a table file, a folder of text files, or a data set.
 
     Args:
         dataset: path of a table or folder, or a hub name.
-        configuration: the data set's configuration (`fra-eng` in the Tatoeba set), if it has any.
-        split: for text folders, the subfolder and file ending of FLORES' layout, if there.
+        configuration: configuration of the data set, if it has any (`fra-eng` in Tatoeba).
+        split: split of the data; in FLORES' layout of folders, the subfolder and file ending.
         revision: commit of a hub data set.
 
     Raises:
-        NeuronXAError: nothing readable is there, or the split is unknown.
+        NeuronXAError: the data cannot be read, or the split is unknown.
     """
     path = Path(dataset).expanduser()
     if dataset.startswith(PACKAGED):
@@ -50,7 +50,7 @@ def load(dataset: str, configuration: str | None, split: str, revision: str | No
     except ValueError as error:
         if isinstance(error, NeuronXAError):
             raise
-        raise NeuronXAError(f"{dataset!r} is no path: {error}") from error
+        raise NeuronXAError(f"{dataset!r} is not a path: {error}") from error
     names_a_path = (
         dataset.startswith(("/", "./", "../", "~")) or files.ending(path) in TABLE_ENDINGS
     )
@@ -60,7 +60,7 @@ def load(dataset: str, configuration: str | None, split: str, revision: str | No
 
 
 def _local(path: Path, split: str) -> Corpus | None:
-    """The table or text at a path; `None` if there is nothing, or a data set."""
+    """The table or text at a path; `None` if the path has neither, but perhaps a data set."""
     if path.is_file():
         return _of_split(read_table(path), split)
     if path.is_dir():

@@ -24,11 +24,11 @@ UNNAMED = re.compile(r"(?:Unnamed: ?\d+)?")
 
 @dataclass(frozen=True)
 class Columns:
-    """A table as it is stored.
+    """A table as stored.
 
     Attributes:
-        names: of the columns, in their order; a name may be there twice.
-        cells: of each column.
+        names: column names in order; a name can occur twice.
+        cells: cells of each column.
     """
 
     names: Sequence[str]
@@ -36,10 +36,10 @@ class Columns:
 
 
 def read_table(path: Path) -> Corpus:
-    """A table with one column per language, named by its code or its name.
+    """Read a table whose columns are languages, named by code or by name.
 
     Raises:
-        NeuronXAError: another kind of file, or one that cannot be read.
+        NeuronXAError: the file is not a table, or cannot be read.
     """
     columns = read_columns(path)
     codes = [language_code(name) or name.strip() for name in columns.names]
@@ -49,7 +49,7 @@ def read_table(path: Path) -> Corpus:
     for index, (name, code) in enumerate(zip(columns.names, codes, strict=True)):
         fault = _fault(code, columns.cells[index])
         if times[code] > 1 and UNNAMED.fullmatch(code) is None:
-            fault = f"is there {times[code]} times"
+            fault = f"occurs {times[code]} times"
         if fault is None:
             column_of[code] = index
         else:
@@ -66,27 +66,27 @@ def read_table(path: Path) -> Corpus:
 
 
 def _fault(name: str, cells: Sequence[Any]) -> str | None:
-    """Why a column is no language, if it is none."""
+    """Why a column cannot be a language; `None` if it can."""
     if UNNAMED.fullmatch(name):
         return "has no name"
     filled = [cell for cell in cells if cell not in ("", None)]
     if not filled:
         return "is empty"
     if not any(isinstance(cell, str) for cell in filled):
-        return f"holds no text ({shortened(repr(filled[0]))}, …)"
+        return f"contains no text ({shortened(repr(filled[0]))}, …)"
     texts = [cell for cell in filled if isinstance(cell, str)]
     if not any(character.isalpha() for text in texts for character in text):
-        return f"holds no letters ({shortened(texts[0], 20)!r}, …)"
+        return f"contains no letters ({shortened(texts[0], 20)!r}, …)"
     if all(re.fullmatch(r"\S*(?:\d|://)\S*", text) for text in texts):
-        return f"holds no sentences ({shortened(texts[0], 20)!r}, …)"
+        return f"contains no sentences ({shortened(texts[0], 20)!r}, …)"
     return None
 
 
 def read_columns(path: Path) -> Columns:
-    """The columns of a table, by the ending of its name.
+    """Read a table with the reader for its file ending.
 
     Raises:
-        NeuronXAError: another kind of file, or one that cannot be read.
+        NeuronXAError: the file is not a table, or cannot be read.
     """
     kind = files.ending(path)
     if kind in SPREADSHEETS:
@@ -95,7 +95,7 @@ def read_columns(path: Path) -> Columns:
         )
     if kind not in READERS:
         if path.suffix.lower() in (".gz", ".zip", *files.OTHER_ARCHIVES):
-            files.read_bytes(path)  # says what is wrong with it, if it cannot be opened
+            files.read_bytes(path)  # raises a better error if it cannot be opened
         raise NeuronXAError(f"{path} is not a table; expected one of: {one_of(READERS)}")
     columns = READERS[kind](path)
     if not columns.cells or not columns.cells[0]:
@@ -140,7 +140,7 @@ def _delimited(path: Path, *, quoted: bool) -> Columns:
 
 
 def _delimiter(header: str, usual: str) -> str:
-    """The delimiter that gives the most languages, then the most columns; the usual one if equal.
+    """The delimiter that gives the most languages, then the most columns; ties go to the usual one.
 
     >>> _delimiter("eng_Latn;fra_Latn", ",")
     ';'
@@ -154,7 +154,7 @@ def _delimiter(header: str, usual: str) -> str:
 
 
 def _explained(reason: str) -> str:
-    """What pandas says, in a table's own words."""
+    """Rephrase an error of pandas in terms of the table."""
     if numbers := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason):
         columns, line, cells = numbers.groups()
         return (
@@ -178,7 +178,7 @@ def _json_lines(path: Path) -> Columns:
 
 
 def _json(path: Path) -> Columns:
-    """A list of objects, or an object of lists."""
+    """Read a list of objects, or an object of lists."""
     content = _parsed(files.read_text(path), str(path))
     if isinstance(content, dict) and all(isinstance(cells, list) for cells in content.values()):
         if len(lengths := {len(cells) for cells in content.values()}) > 1:
@@ -198,13 +198,13 @@ def _parsed(text: str, where: str) -> Any:
         content = dict(pairs)
         if len(content) < len(pairs):
             twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-            raise ValueError(f"the key {twice!r} is there twice")
+            raise ValueError(f"the key {twice!r} occurs twice")
         return content
 
     try:
         return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        raise NeuronXAError(f"{where} is no JSON: {error}") from error
+        raise NeuronXAError(f"{where} is not JSON: {error}") from error
 
 
 def _of_records(path: Path, rows: Sequence[Any]) -> Columns:
@@ -220,8 +220,8 @@ def _of_records(path: Path, rows: Sequence[Any]) -> Columns:
         if row.keys() != set(names):
             key = sorted(row.keys() ^ set(names))[0]
             raise NeuronXAError(
-                f"{path}: row {number} {'lacks' if key in names else 'also has'} {key!r}, other "
-                "than the first row; expected the same keys everywhere"
+                f"{path}: row {number} {'lacks' if key in names else 'also has'} {key!r}, unlike "
+                "the first row; expected the same keys in every row"
             )
     return Columns(names, [[row[name] for row in rows] for name in names])
 
@@ -240,7 +240,7 @@ def _parquet(path: Path) -> Columns:
         )
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
-        raise NeuronXAError(f"{path} is no parquet file that can be read: {reason}") from error
+        raise NeuronXAError(f"{path} cannot be read as a parquet file: {reason}") from error
 
 
 READERS: dict[str, Callable[[Path], Columns]] = {

@@ -26,23 +26,26 @@ NOT_TEXT = (
 NOTES = frozenset("readme license licence notice copying changelog citation authors about".split())
 SPLITS = ("dev", "devtest", "test", "train", "validation", "valid", "val")
 TEXT_COLUMNS = ("text", "sentence")
-"""The sentences' column where each language has a table of its own, as in FLORES+."""
+"""Column of the sentences if each language has its own table, as in FLORES+."""
 
 
 def read_folder(folder: Path, split: str) -> Corpus | None:
-    """The text of a folder; `None` if it holds no text, but perhaps a data set.
+    """Read a folder of text files or of one table per language.
 
-    Files of FLORES' layout (`devtest/eng_Latn.devtest`) are found from the folder above the split,
-    too.
+    In FLORES' layout (`devtest/eng_Latn.devtest`), `folder` may also be the parent of the split.
+
+    Returns:
+        The corpus; `None` if the folder has no text (it may still be a data set).
 
     Raises:
-        NeuronXAError: the folder cannot be read, has no such split, or several files per language.
+        NeuronXAError: the folder cannot be read, has no such split, or has several files per
+            language.
     """
     for candidate in (folder / split, folder):
         if candidate.is_dir():
             entries = sorted(_entries(candidate))
             names = {path.name for path in entries}
-            # A packed copy beside the file itself is the same text.
+            # A compressed copy next to a file is the same text.
             entries = [
                 path
                 for path in entries
@@ -50,13 +53,12 @@ def read_folder(folder: Path, split: str) -> Corpus | None:
             ]
             for reader in (_texts, _tables):
                 if corpus := reader(folder.resolve().name, split, entries):
-                    found = corpus.has_splits or candidate != folder
-                    return replace(corpus, has_splits=found)
+                    return replace(corpus, has_splits=corpus.has_splits or candidate != folder)
     return None
 
 
 def folders_with_text(folder: Path) -> list[str]:
-    """Names of the folders inside that hold text, as splits do."""
+    """Names of the subfolders with text, which may be splits."""
     return [
         inner.name for inner in sorted(_entries(folder)) if inner.is_dir() and _holds_text(inner)
     ]
@@ -70,7 +72,7 @@ def _holds_text(folder: Path) -> bool:
 
 
 def has_data_files(folder: Path) -> bool:
-    """Whether a data set may lie in a folder, at any depth."""
+    """Whether a folder has files of a data set, at any depth."""
     return any(files.ending(path) in DATA_SET_ENDINGS for path in folder.rglob("*"))
 
 
@@ -85,17 +87,17 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _texts(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
-    """One text file per language, its name before the first dot or at the end.
+    """Read one text file per language, named by its start (before the first dot) or its end.
 
-    Of several file endings the most frequent one is the corpus, so that notes beside it do not
-    count; a single file beside a data set's own is a note, too.
+    Only files with the most frequent ending count, so that notes next to the corpus are ignored; so
+    is a single text file next to a data set.
     """
     texts = [path for path in entries if path.is_file() and files.ending(path) not in NOT_TEXT]
-    beside_a_data_set = any(files.ending(path) in DATA_SET_ENDINGS for path in entries)
+    has_data_set = any(files.ending(path) in DATA_SET_ENDINGS for path in entries)
     by_start, by_end = _by_start(texts, split), _by_end(texts)
     known = [language for language in by_start if language_code(language) is not None]
     file_of = by_start if len(known) >= len(by_end) else by_end
-    if not file_of or (len(file_of) == 1 and beside_a_data_set):
+    if not file_of or (len(file_of) == 1 and has_data_set):
         return None
     used = {path for paths in file_of.values() for path in paths}
     if file_of is by_end and (paired := _paired(name, split, used)):
@@ -110,10 +112,10 @@ def _texts(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
         corpus = replace(corpus, has_splits=file_of is by_start and kind == split)
     else:
         corpus = _of_split(name, split, file_of)
-    return replace(corpus, not_read=_beside(entries, used))
+    return replace(corpus, not_read=_other_names(entries, used))
 
 
-def _beside(entries: Iterable[Path], used: set[Path]) -> tuple[str, ...]:
+def _other_names(entries: Iterable[Path], used: set[Path]) -> tuple[str, ...]:
     return tuple(path.name for path in entries if path not in used)
 
 
@@ -122,7 +124,7 @@ def _ending(path: Path) -> str:
 
 
 def _by_start(texts: Iterable[Path], split: str) -> dict[str, list[Path]]:
-    """Files by their name before the first dot, of the split's ending or the most frequent one."""
+    """Files by their name before the first dot, with the split's ending or the most frequent."""
     endings: dict[str, dict[str, list[Path]]] = {}
     for path in texts:
         language, _, ending = files.name_inside(path).partition(".")
@@ -133,7 +135,7 @@ def _by_start(texts: Iterable[Path], split: str) -> dict[str, list[Path]]:
 
 
 def _by_end(texts: Iterable[Path]) -> dict[str, list[Path]]:
-    """Files by the language that their name ends with, of the most frequent ending."""
+    """Files by the language at the end of their name, with the most frequent ending."""
     endings: dict[str, dict[str, list[Path]]] = {}
     for path in texts:
         if parts := language_at_the_end(files.name_inside(path)):
@@ -146,7 +148,7 @@ def _code(language: str) -> str:
 
 
 def _paired(name: str, split: str, paths: Iterable[Path]) -> Corpus | None:
-    """Pairs of files, as `tatoeba.fra-eng.fra` and `tatoeba.fra-eng.eng` are one."""
+    """Pairs of files, such as `tatoeba.fra-eng.fra` and `tatoeba.fra-eng.eng`; else `None`."""
     pairs: dict[tuple[str, str], dict[str, Path]] = {}
     for path in sorted(paths):
         parts = language_at_the_end(files.name_inside(path))
@@ -167,7 +169,7 @@ def _paired(name: str, split: str, paths: Iterable[Path]) -> Corpus | None:
 
 
 def _of_split(name: str, split: str, file_of: dict[str, list[Path]]) -> Corpus:
-    """Files such as `train.en`, `train.fr`, `test.en`, `test.fr`: those of the split."""
+    """The split's files among files such as `train.en`, `train.fr`, `test.en`, `test.fr`."""
     return replace(_corpus(name, split, _files_of_split(name, split, file_of)), has_splits=True)
 
 
@@ -185,7 +187,7 @@ def _files_of_split(name: str, split: str, file_of: dict[str, list[Path]]) -> di
 
 
 def _stem(path: Path) -> str:
-    """What a file's name says before its language."""
+    """The part of a file's name before its language."""
     base = files.name_inside(path)
     base = base.removesuffix(Path(base).suffix) if files.ending(path) in TABLE_ENDINGS else base
     parts = language_at_the_end(base)
@@ -209,7 +211,7 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 
 def _tables(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
-    """One table per language with a column of text, as FLORES+ has (`eng_Latn.jsonl`)."""
+    """Read one table per language with a column of text, as in FLORES+ (`eng_Latn.jsonl`)."""
     file_of: dict[str, list[Path]] = {}
     for path in entries:
         if files.ending(path) in TABLE_ENDINGS and path.is_file():
@@ -237,7 +239,7 @@ def _tables(name: str, split: str, entries: Sequence[Path]) -> Corpus | None:
 
     return Corpus(
         *(name, "local", split, tuple(of_split), read),
-        not_read=_beside(entries, set(of_split.values())),
+        not_read=_other_names(entries, set(of_split.values())),
         has_splits=is_split,
     )
 

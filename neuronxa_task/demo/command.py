@@ -1,4 +1,4 @@
-"""`neuronxa demo`: the real harness on the packaged model and corpus, and its report, offline."""
+"""`neuronxa demo`: run the real harness on the packaged model and corpus, and report, offline."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers 5.0 shows its own whatever tqdm's delay
     "TQDM_DELAY": "3",
 }
-"""Only errors are logged, and only what takes more than three seconds has a progress bar."""
+"""Log only errors; show a progress bar only for steps longer than three seconds."""
 
 TITLE = "The demo: a tiny model and its phrasebook in ten languages"
 
 
 def run(output: Path) -> str:
-    """Run `lm_eval` on the demo's two groups of tasks, and write the report of its results.
+    """Run `lm_eval` on the demo's two groups of tasks, and write a report on the results.
 
     Args:
-        output: folder of the harness's result file and of the report.
+        output: folder for the harness's result file and the report.
 
     Returns:
-        A table of exposure, alignment and translation accuracy per language, and the files.
+        Text: a table of exposure, alignment and translation accuracy by language, and the paths.
 
     Raises:
-        NeuronXAError: the harness failed; its own output says why.
+        NeuronXAError: the harness failed; its output says why.
     """
     arguments = [
         *("--model", "hf", "--model_args", f"pretrained={MODEL_DIR}"),
@@ -59,15 +59,14 @@ def run(output: Path) -> str:
 
 
 def exposure() -> dict[str, int]:
-    """Sentence pairs of each language that the packaged model was trained on."""
-    found: dict[str, int] = json.loads((MODEL_DIR / "exposure.json").read_text(encoding="utf-8"))[
-        "exposure"
-    ]
-    return found
+    """Number of sentence pairs of each language that the packaged model was trained on."""
+    content = json.loads((MODEL_DIR / "exposure.json").read_text(encoding="utf-8"))
+    pairs: dict[str, int] = content["exposure"]
+    return pairs
 
 
 def summary(results: dict[str, dict[str, Any]], seen: dict[str, int]) -> str:
-    """The demo's table, most-seen language first, and its correlations."""
+    """Format the demo's table, most-seen language first, and its correlations."""
     from scipy.stats import pearsonr
 
     languages = sorted(seen, key=lambda code: -seen[code])
@@ -82,9 +81,9 @@ def summary(results: dict[str, dict[str, Any]], seen: dict[str, int]) -> str:
     heading = f"{'language':<10}{'pairs seen':>12}{names}{'translation acc':>17}"
     rows = [
         f"{code:<10}{seen[code]:>12,}"
-        + "".join(f"{values[place]:>8.3f}" for values in columns.values())
-        + f"{accuracy[place]:>17.3f}"
-        for place, code in enumerate(languages)
+        + "".join(f"{values[index]:>8.3f}" for values in columns.values())
+        + f"{accuracy[index]:>17.3f}"
+        for index, code in enumerate(languages)
     ]
     correlations = [
         f"Pearson correlation of {score.upper()} with translation accuracy over {len(languages)} "

@@ -1,10 +1,10 @@
 """A compositional phrasebook in ten languages: who does what, where and when.
 
-``lexicon.tsv`` holds 25 fillers for each of four slots, whole phrases in every language, so that
-any of the 25**4 = 390,625 meanings can be rendered as one correct sentence. Two decisions make that
-possible with templates alone: every sentence is in the habitual present with a third person
-singular subject, and every phrase already carries its article, case or adposition. What agreement
-remains is the Arabic verb's prefix and the Hindi verb's ending, which follow the subject.
+``lexicon.tsv`` has 25 fillers for each of four slots, as whole phrases in every language, so that
+each of the 25**4 = 390,625 meanings can be rendered as a correct sentence. Two decisions make
+templates sufficient: every sentence is in the habitual present with a third person singular
+subject, and every phrase already has its article, case or adposition. The only agreement left is
+the Arabic verb's prefix and the Hindi verb's ending, which depend on the subject.
 
 ``python -m neuronxa_task.demo.phrasebook`` writes ``phrasebook.tsv``, the evaluation sentences.
 """
@@ -41,9 +41,9 @@ EVALUATION_SEED = 2507_14900
 LEXICON_PATH = Path(__file__).with_name("lexicon.tsv")
 TABLE_PATH = Path(__file__).with_name("phrasebook.tsv")
 
-# {verb} and {rest} are the two sides of the bar in an action such as "liest|die Zeitung"; where a
-# language needs no split, {verb} is the whole action. In Hindi the object comes first, so there
-# {rest} is the verb's stem and {agreement} its ending.
+# {verb} and {rest} are the two sides of the bar in an action such as "liest|die Zeitung"; if a
+# language needs no split, {verb} is the whole action. In Hindi the object comes first, so {rest} is
+# the verb's stem and {agreement} its ending.
 _TEMPLATES = {
     "eng_Latn": "{who} {verb} {where} {when}.",
     "zho_Hans": "{who}{when}{where}{verb}。",
@@ -57,8 +57,8 @@ _TEMPLATES = {
     "jpn_Jpan": "{when}、{who}は{where}{verb}。",
 }
 
-# The lexicon classes a subject as masculine or feminine, and with "h" as one whom Hindi speaks of
-# in the honorific plural.
+# The lexicon marks subjects as masculine or feminine, and with "h" those that take the honorific
+# plural in Hindi.
 _AGREEMENT = {
     "arb_Arab": {"m": "ي", "mh": "ي", "f": "ت", "fh": "ت"},
     "hin_Deva": {"m": "ता है", "mh": "ते हैं", "f": "ती है", "fh": "ती हैं"},
@@ -75,7 +75,7 @@ class Meaning(NamedTuple):
 
 
 class Filler(NamedTuple):
-    """A row of the lexicon: a phrase in every language and, of a subject, its agreement class."""
+    """A row of the lexicon: a phrase in every language and, for subjects, the agreement class."""
 
     agreement: str
     phrases: dict[str, str]
@@ -115,7 +115,7 @@ def render(meaning: Meaning, language: str) -> str:
 
 @cache
 def evaluation_meanings() -> tuple[Meaning, ...]:
-    """The held-out meanings, in which every filler of every slot occurs equally often."""
+    """The held-out meanings, with every filler of every slot equally often."""
     rng = random.Random(EVALUATION_SEED)
     columns = []
     for _ in Meaning._fields:

@@ -1,8 +1,8 @@
 """The tiny model's tokenizer: byte-level BPE, equally familiar with all ten languages.
 
 It is trained on the same meanings in every language, so that only the model's exposure is unequal
-and what the model makes of a language cannot be put down to its tokenizer. Bytes as alphabet mean
-that any text can be encoded, not only the phrasebook's.
+and differences between languages are not due to the tokenizer. With bytes as the alphabet, any text
+can be encoded, not only the phrasebook's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LENGTH = 256
 
 
 def build_tokenizer(seed: int) -> PreTrainedTokenizerFast:
-    """Train the tokenizer; like most, it puts ``<bos>`` before every text by itself."""
+    """Train the tokenizer; like most, it adds ``<bos>`` to every text by itself."""
     special = [PAD, BOS, EOS, *map(language_token, LANGUAGES)]
     tokenizer = Tokenizer(BPE())
     # ByteLevel's own pattern would cut Devanagari words at every vowel sign.

@@ -43,20 +43,20 @@ BY_EXPOSURE = (
     "arb_Arab",
     "hin_Deva",
 )
-"""The targets from most to least seen, scripts mixed: exposure is not a matter of script."""
+"""Targets from most to least seen, with scripts mixed so that exposure is independent of script."""
 
 IGNORED = -100
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything the trained weights depend on, besides the machine."""
+    """Everything that the trained weights depend on, except the machine."""
 
     steps: int = 1000
     seed: int = 0
     pairs_per_step: int = 32
     exposure_ratio: float = 0.65
-    """How often a language is seen, relative to the next more seen one."""
+    """How often a language is seen, relative to the next more frequent one."""
     learning_rate: float = 3e-3
     warmup: float = 0.05
     contrastive_layer: int = 4
@@ -80,9 +80,9 @@ class Batch:
 
 
 def schedule(recipe: Recipe) -> list[str]:
-    """The language of each step: geometric shares, each language spread evenly over the run."""
+    """The language of each step: geometric frequencies, evenly spread over the run."""
     weights = [recipe.exposure_ratio**rank for rank in range(len(BY_EXPOSURE))]
-    shares = {
+    frequency = {
         language: weight / sum(weights)
         for language, weight in zip(BY_EXPOSURE, weights, strict=True)
     }
@@ -90,7 +90,7 @@ def schedule(recipe: Recipe) -> list[str]:
     seen = dict.fromkeys(BY_EXPOSURE, 0)
     for step in range(1, recipe.steps + 1):
         language = max(
-            BY_EXPOSURE, key=lambda candidate: shares[candidate] * step - seen[candidate]
+            BY_EXPOSURE, key=lambda candidate: frequency[candidate] * step - seen[candidate]
         )
         seen[language] += 1
         steps.append(language)
@@ -107,7 +107,7 @@ def make_batch(meanings: list[Meaning], language: str, tokenizer: PreTrainedToke
     texts = [asked + answer + EOS for asked, answer in zip(prompts, translations, strict=True)]
     encoded = tokenizer(texts, padding=True, return_tensors="pt")
     prompt_lengths = torch.tensor([len(ids) for ids in tokenizer(prompts)["input_ids"]])
-    # What a sentence says cannot be guessed: only the translation is worth predicting.
+    # A sentence's content cannot be guessed, so only the translation is predicted.
     in_prompt = torch.arange(encoded["input_ids"].shape[1]) < prompt_lengths[:, None]
     unscored = in_prompt | (encoded["attention_mask"] == 0)
     return Batch(
@@ -121,8 +121,8 @@ def make_batch(meanings: list[Meaning], language: str, tokenizer: PreTrainedToke
 def encode_sources(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """The position-weighted mean of each row's first ``lengths`` tokens, as [rows, width].
 
-    In a causal model these hidden states, [rows, tokens, width], do not depend on what follows:
-    they are those of ``<bos>sentence`` alone, which is how the evaluation encodes a sentence.
+    In a causal model these hidden states, [rows, tokens, width], do not depend on later tokens, so
+    they equal those of ``<bos>sentence`` alone, which is how the evaluation encodes a sentence.
     """
     positions = torch.arange(1, hidden.shape[1] + 1)
     weights = positions * (positions <= lengths[:, None])
@@ -131,7 +131,7 @@ def encode_sources(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def contrastive_loss(encodings: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """InfoNCE, both ways, of [2n, width] encodings whose halves are parallel."""
+    """InfoNCE in both directions; encodings [2n, width], n in English, then n parallel ones."""
     english, foreign = F.normalize(encodings, dim=1).chunk(2)
     similarity = english @ foreign.T / recipe.temperature
     same = torch.arange(len(similarity))
@@ -140,7 +140,7 @@ def contrastive_loss(encodings: torch.Tensor, recipe: Recipe) -> torch.Tensor:
 
 
 def train(recipe: Recipe) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, dict[str, Any]]:
-    """The trained model, its tokenizer, and what ``exposure.json`` says about them."""
+    """Train, and return the model, its tokenizer and the content of ``exposure.json``."""
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(recipe.seed)
@@ -186,7 +186,7 @@ def save(
     exposure: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Write a folder for ``from_pretrained``: float16 weights, to be computed with in float32."""
+    """Write a folder for ``from_pretrained``: weights in float16, to be computed in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(folder)
     _let_transformers_4_read_it(folder / "tokenizer_config.json")
@@ -206,7 +206,7 @@ def save(
 
 
 def _let_transformers_4_read_it(path: Path) -> None:
-    """Write a tokenizer's configuration with the names of version 4, which version 5 reads, too."""
+    """Rename keys of a tokenizer configuration to those of transformers 4; version 5 reads both."""
     config = json.loads(path.read_text(encoding="utf-8"))
     if "extra_special_tokens" in config:
         config["additional_special_tokens"] = config.pop("extra_special_tokens")
@@ -230,7 +230,7 @@ def _architecture(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 
 
 def _rate(step: int, recipe: Recipe) -> float:
-    """The learning rate's factor: a linear rise, then half a cosine down to nothing."""
+    """Factor of the learning rate: linear warm-up, then half a cosine down to 0."""
     warmup = recipe.warmup * recipe.steps
     if step < warmup:
         return (step + 1) / warmup

@@ -1,8 +1,8 @@
 """The demo's downstream task: which of eight sentences translates the English one?
 
-The tiny model was trained on ``<bos>sentence<fra_Latn>translation<eos>``. A language's mark is a
-special token, so the tokenizer splits there whatever follows, and the tokens of the prompt are a
-prefix of the tokens of prompt and translation, scored exactly as they were trained.
+The tiny model was trained on ``<bos>sentence<fra_Latn>translation<eos>``. The language mark
+is a special token, at which the tokenizer always splits. So the prompt's tokens are a prefix of the
+tokens of prompt and translation, and both are scored exactly as in training.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def language_token(language: str) -> str:
 
 
 def prompt(sentence: str, language: str) -> str:
-    """The text after which the tiny model writes ``sentence`` in ``language``."""
+    """The text that the tiny model continues with ``sentence`` in ``language``."""
     return sentence + language_token(language)
 
 
@@ -50,8 +50,8 @@ def distractors(meaning: Meaning, rng: random.Random) -> list[Meaning]:
     """Seven wrong meanings in random order, with ``meaning`` the corners of a cube.
 
     Three slots have two candidates each and the choices are their combinations, so that all three
-    must be understood. No corner stands out among the others: whoever cannot read the question is
-    right one time in eight, which would not hold for distractors scattered around the answer.
+    must be understood. All corners are alike, so a model that cannot read the question is right one
+    time in eight; that would not hold for distractors scattered around the answer.
     """
     candidates: list[list[int]] = [[index] for index in meaning]
     for slot in rng.sample(range(len(candidates)), CONTESTED_SLOTS):
@@ -69,7 +69,7 @@ def distractors(meaning: Meaning, rng: random.Random) -> list[Meaning]:
 
 @cache
 def questions() -> tuple[tuple[tuple[Meaning, ...], int], ...]:
-    """The choices and the answer's index for each evaluation meaning, the same in all languages."""
+    """Choices and index of the answer for each evaluation meaning, equal in all languages."""
     rng = random.Random(CHOICES_SEED)
     answers = [index % 2**CONTESTED_SLOTS for index in range(EVALUATION_SIZE)]
     rng.shuffle(answers)
@@ -99,7 +99,7 @@ def documents(language: str) -> list[Document]:
 def load(language: str, **_: Any) -> DatasetDict:
     """The task's ``custom_dataset``: one split, ``test``, of :func:`documents`.
 
-    The harness passes all of its ``--metadata`` here, so whatever else it holds is ignored.
+    The harness passes all of its ``--metadata``; other keys are ignored.
     """
     from datasets import Dataset, DatasetDict
 

@@ -1,4 +1,4 @@
-"""Where a model's feed-forward neurons are, found by data flow, and how to read them."""
+"""Find a model's feed-forward neurons by data flow, and read them while it runs."""
 
 from neuronxa_task.ffn.body import Body, evaluation, find_body
 from neuronxa_task.ffn.capture import LayerRead, reading

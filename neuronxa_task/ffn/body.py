@@ -1,4 +1,4 @@
-"""The part of a model that is run: its text layers, without the language-model head."""
+"""The body of a model: its text layers, run without the language-model head."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Body:
     """A stack of layers and the innermost model that runs it.
 
     Attributes:
-        model: owner of the layers (`LlamaModel`, `T5Stack`, …); called without the head.
+        model: the module that owns the layers (`LlamaModel`, `T5Stack`, …), without the head.
         layers: the L decoder layers (the encoder's, for encoder-decoder models).
         hidden_size: width H of the hidden states.
         vocabulary: number of token ids.
         family: `model_type` of the configuration, for messages.
         limit: value at which the feed-forward blocks clamp their gate, if they do.
-        mixed_precision: autocast dtype of the harness's `mixed_precision_dtype`, if given.
+        mixed_precision: autocast dtype (the harness's `mixed_precision_dtype`), if given.
         is_half: whether the layers are one side of an encoder-decoder model.
-        encoder: what the layers attend to, where they are an encoder-decoder model's decoder.
-        sharded: modules around `model` whose weights FSDP2 has to gather before it runs.
+        encoder: the encoder that the layers attend to, if they are a decoder's.
+        sharded: modules around `model` whose weights FSDP2 must gather before it runs.
     """
 
     model: nn.Module
@@ -46,12 +46,12 @@ class Body:
 
     @property
     def parts(self) -> tuple[nn.Module, ...]:
-        """All that is run."""
+        """The models that run: encoder and decoder, or `model` alone."""
         return (self.model,) if self.encoder is None else (self.encoder.model, self.model)
 
     @property
     def device(self) -> torch.device:
-        """Where the inputs go."""
+        """Device of the inputs."""
         return next(
             (p.device for p in self.model.parameters() if not p.is_meta), torch.device("cpu")
         )
@@ -64,11 +64,11 @@ class Body:
     def __call__(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Run the layers and return the last hidden state, `[batch, tokens, H]`.
 
-        It is the last of `hidden_states` as Hugging Face gives them: after the final norm, unless
-        the configuration asks for the one before (`tie_last_hidden_states=False`).
+        This is the last of Hugging Face's `hidden_states`: after the final norm, unless the
+        configuration asks for the state before it (`tie_last_hidden_states=False`).
 
-        A decoder that has an encoder reads each sentence as in training: shifted by one, attending
-        to the encoder's reading of the same sentence.
+        A decoder with an encoder reads each sentence as in training: shifted by one token, and
+        attending to the encoder's output for the same sentence.
         """
         named = {"input_ids": input_ids, "attention_mask": attention_mask}
         with torch.no_grad(), eager(), gathered(self.sharded), self._autocast():
@@ -91,12 +91,12 @@ class Body:
 
 @dataclass(frozen=True)
 class Encoder:
-    """The other half of an encoder-decoder model whose decoder is read.
+    """The encoder of an encoder-decoder model whose decoder is read.
 
     Attributes:
         model: the encoder.
-        shifted: from a sentence's ids to what the decoder is given in training to produce it.
-        pad: the id by which that knows where a sentence ends (mBART begins with its last token).
+        shifted: maps a sentence's ids to the decoder's input in training.
+        pad: padding id, which `shifted` needs to find the end (mBART starts with the last token).
     """
 
     model: nn.Module
@@ -114,7 +114,7 @@ def _outputs(model: nn.Module, **named: Any) -> Any:
 
 @contextmanager
 def evaluation(body: Body) -> Iterator[None]:
-    """Without dropout while this context is open; afterwards every module's mode is as it was."""
+    """Context manager that disables dropout, and restores every module's mode afterwards."""
     training = [module for part in body.parts for module in part.modules() if module.training]
     try:
         for module in training:
@@ -131,22 +131,22 @@ def find_body(
     """Find the text layers of a Hugging Face model and the module that runs them.
 
     The layers are the largest `ModuleList` of the configured depth whose innermost
-    `PreTrainedModel` has the text configuration; so a vision tower of equal depth is never taken,
-    and adapters and multimodal wrappers are seen through.
+    `PreTrainedModel` has the text configuration. So a vision tower of equal depth is never chosen,
+    and adapters and multimodal wrappers do not matter.
 
     Args:
-        model: the model as loaded, or what wraps it (see `unwrapped`).
+        model: the model as loaded, possibly wrapped (see `unwrapped`).
         mixed_precision: autocast dtype of the harness, if any.
-        side: whose layers are meant, if it is an encoder-decoder model.
+        side: which side's layers to use in an encoder-decoder model.
 
     Raises:
-        NeuronXAError: there is no such list, or an adapter changes the input itself.
+        NeuronXAError: no such list is found, or an adapter changes the input itself.
     """
     model = unwrapped(model)
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         raise NeuronXAError(
             "this PEFT adapter adds virtual tokens to the input (prompt learning), so a sentence's "
-            "own neurons cannot be read with it; supported are adapters inside the layers, as LoRA"
+            "own neurons cannot be read with it; use an adapter inside the layers, such as LoRA"
         )
     root: Any = model
     if hasattr(root, "get_base_model"):
@@ -159,21 +159,21 @@ def find_body(
             pad = getattr(config, "pad_token_id", None) or 0
             encoder = Encoder(root.get_encoder(), _shift_of(root), pad)
         root = root.get_encoder() if side == "encoder" else root.get_decoder()
-        config = getattr(root, "config", config)  # FSMT's encoder has none of its own
+        config = getattr(root, "config", config)  # FSMT's encoder has no configuration of its own
         config = getattr(config, "text_config", config)
     elif hasattr(config, "get_text_config"):
         config = config.get_text_config(decoder=True)
     family = getattr(config, "model_type", type(model).__name__)
     depths = [f"{side}_layers", f"num_{side}_layers"] if encoder is not None else ["encoder_layers"]
-    depths += ["num_hidden_layers", "num_layers"]  # LongCat's layers count twice in the former
+    depths += ["num_hidden_layers", "num_layers"]  # LongCat counts its layers twice in the former
     possible = [depth for name in depths if isinstance(depth := getattr(config, name, None), int)]
     width = getattr(config, "hidden_size", None)
     vocabulary = getattr(config, "vocab_size", None)
     if config is None or not possible or width is None or vocabulary is None:
         raise NeuronXAError(
             f"{family}: the configuration of {type(model).__name__} describes no text layers; "
-            "looked for num_hidden_layers, hidden_size and vocab_size, as Hugging Face language "
-            "models have them"
+            "looked for num_hidden_layers, hidden_size and vocab_size, as in Hugging Face language "
+            "models"
         )
     for depth in possible:
         lists = [
@@ -211,10 +211,10 @@ def find_body(
 
 
 def running_parts(model: nn.Module) -> tuple[nn.Module, ...]:
-    """What of a model can run, whichever side is read: its body, or its encoder and decoder.
+    """The parts of a model that run, on any side: its body, or its encoder and decoder.
 
     Args:
-        model: as `unwrapped` gives it.
+        model: a model returned by `unwrapped`.
 
     Raises:
         NeuronXAError: no text layers are found.
@@ -228,7 +228,7 @@ def running_parts(model: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def _shift_of(model: Any) -> Callable[[Tensor], Tensor]:
-    """How the decoder's input is made of a sentence: the family's own way, or the start token."""
+    """The function that shifts ids for the decoder: the family's own, or a start token first."""
     if hasattr(model, "prepare_decoder_input_ids_from_labels"):
         shift: Callable[[Tensor], Tensor] = model.prepare_decoder_input_ids_from_labels
         return shift

@@ -1,4 +1,4 @@
-"""Reading gate activations, products and hidden states while the model runs."""
+"""Read gate activations, products and hidden states while the model runs."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.moe.dispatch import showing
+from neuronxa_task.ffn.moe.dispatch import experts_shown
 from neuronxa_task.ffn.moe.stacked import Rows
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 
 class LayerRead(Protocol):
-    """Receives one layer's tensors as they pass; must neither keep nor change them."""
+    """Receives tensors of the layers during a forward pass; must not keep or change them."""
 
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Gate activation and product, `[batch, tokens, F]` each (one tensor if not gated)."""
 
     def routed(self, site: Experts, rows: Rows) -> None:
-        """What one expert computes for the tokens routed to it, places in the flattened batch."""
+        """What one expert computes for the tokens routed to it, by index in the flattened batch."""
 
     def hidden(self, index: int, state: Tensor) -> None:
-        """Hidden state `[batch, tokens, H]`, counted as Hugging Face does: 0 is the embedding."""
+        """Hidden state `[batch, tokens, H]`, numbered as in Hugging Face: 0 is the embedding."""
 
 
 Run = Callable[[Tensor, Tensor], Tensor]
-"""Token ids and attention mask, `[batch, tokens]` each, to the last hidden state."""
+"""Maps token ids and attention mask, both `[batch, tokens]`, to the last hidden state."""
 
 
 @contextmanager
 def reading(
     body: Body, sites: Sequence[DenseNeurons | Experts], reader: LayerRead
 ) -> Iterator[Run]:
-    """While this context is open, every forward pass of `body` is read; afterwards no hook is left.
+    """Context manager in which `reader` receives every forward pass of `body`.
 
-    The last hidden state (after the final norm) is what the body returns; it is not read here.
+    All hooks are removed afterwards. The last hidden state (after the final norm) is what the body
+    returns; `reader` does not receive it.
 
     Yields:
-        Runs the body, and requires that this pass has shown every layer exactly once: a layer that
-        was not read has no state, and zeros in its place would be a wrong score.
+        A function that runs the body and checks that every layer was read exactly once. A layer
+        that was not read has no state, and zeros for it would be a silently wrong score.
 
     Raises:
-        NeuronXAError: from the forward pass, if a layer does not see the tokens it was given, one
-            row each (some models pad to a block length, or keep several streams), or from the
-            function yielded, if a layer was not read exactly once.
+        NeuronXAError: in the forward pass, if a layer does not have one row per token (some models
+            pad to a block length or keep several streams); or from the yielded function, if a layer
+            was not read exactly once.
     """
     tokens: tuple[int, ...] = ()
     running = 0
@@ -119,11 +120,11 @@ def reading(
             hooks.callback(gate_module.register_forward_hook(keep_gate).remove)
         for down_projection in {site.down_projection for site in dense}:
             hooks.callback(down_projection.register_forward_pre_hook(read_neurons).remove)
-        hooks.enter_context(showing(body, list(experts.values()), reader.routed))
+        hooks.enter_context(experts_shown(body, list(experts.values()), reader.routed))
         for index, layer in enumerate(body.layers):
             before = layer.register_forward_pre_hook(read_hidden(index), with_kwargs=True)
             hooks.callback(before.remove)
-        # A gate is held until its product has passed; nothing of it outlives this context.
+        # A gate is kept until its product arrives, but not beyond this context.
         hooks.callback(latest.clear)
         yield run
 
@@ -139,7 +140,7 @@ def _counted(site: Experts, reads: Counter[DenseNeurons | Experts | int]) -> Exp
 def _require_one(body: Body, layer: int, what: str, reads: int) -> None:
     if reads != 1:
         raise NeuronXAError(
-            f"{body.family}: layer {layer}: the {what} passed {reads} times in one forward pass; "
+            f"{body.family}: layer {layer}: the {what} was read {reads} times in one forward pass; "
             "expected once (compiled layers can skip the hooks that read them: load the model "
             "without torch.compile)"
         )

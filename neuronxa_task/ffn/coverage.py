@@ -1,4 +1,4 @@
-"""Whether what was found is all there is: a layer's neurons are never left out in silence."""
+"""Checks that all neurons were found, so that none are silently missing."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from neuronxa_task.ffn.probe import LayerRecords, widths
 from neuronxa_task.ffn.site import LOOKED_FOR, SUPPORTED, DenseNeurons, Experts
 
 ADAPTER = 0.5
+"""Fraction of a layer's widest block below which a block is an adapter."""
 LIKE_AN_FFN = re.compile(r"mlp|ffn|feed_?forward|expert|moe(block|layer)?$", re.IGNORECASE)
 
 
-def require_complete(
+def require_all_neurons(
     body: Body, records: Sequence[LayerRecords], sites: Sequence[DenseNeurons | Experts]
 ) -> None:
-    """Refuse a model in which a part of the feed-forward neurons, or of the layers, is not read.
+    """Refuse a model if some of its feed-forward neurons or layers would not be read.
 
     Raises:
-        NeuronXAError: a layer without neurons is no mixer that stands alone, layers of one make
-            have neurons in different places, a block that is called a feed-forward block has an
-            output projection that is none, or something happens between two layers.
+        NeuronXAError: a layer without neurons has a feed-forward block, layers of the same kind
+            have neurons in different modules, a feed-forward block has an output projection that
+            does not satisfy the equation, or a module runs between two layers.
     """
     _require_neurons(body, records, sites)
     _require_alike(body, sites)
@@ -41,7 +42,7 @@ def require_complete(
 def _require_neurons(
     body: Body, records: Sequence[LayerRecords], sites: Sequence[DenseNeurons | Experts]
 ) -> None:
-    """Layers without neurons have to be of another make than those with: a mixer, and no more."""
+    """Layers without neurons must differ in kind from those with: token mixers and nothing else."""
     holders = {
         type(module)
         for site in sites
@@ -49,7 +50,7 @@ def _require_neurons(
         if not any(module is layer for layer in body.layers)
     }
     with_neurons = {site.layer for site in sites}
-    holders |= {  # BART's layers hold theirs themselves
+    holders |= {  # BART's layers have no separate feed-forward module
         type(body.layers[site.layer])
         for site in sites
         if any(site.module is part for part in body.layers[site.layer].children())
@@ -78,7 +79,7 @@ def _is_like_an_ffn(name: str, module: nn.Module) -> bool:
 
 
 def _above(body: Body, site: DenseNeurons | Experts) -> Iterator[nn.Module]:
-    """The module that holds the site and those around it, within the layer."""
+    """The modules around the site within its layer, innermost first."""
     path = site.name
     while "." in path:
         path = path.rpartition(".")[0]
@@ -89,41 +90,44 @@ def _above(body: Body, site: DenseNeurons | Experts) -> Iterator[nn.Module]:
 
 
 def adapter_width(hidden_size: int, widths_of_blocks: Sequence[int]) -> float:
-    """Width below which a block is a bottleneck adapter, or a gate of low rank: no feed-forward
-    block is narrower than the hidden state and than half of the layer's widest one."""
+    """Width below which a block is a bottleneck adapter or a low-rank gate.
+
+    No feed-forward block is narrower than both the hidden state and half of the layer's widest
+    block.
+    """
     return min(hidden_size, ADAPTER * max(widths_of_blocks, default=0))
 
 
 def _require_alike(body: Body, sites: Sequence[DenseNeurons | Experts]) -> None:
-    """Layers of the same modules have their neurons in the same of them."""
+    """Layers that are built alike must have their neurons in the same modules."""
     first: dict[tuple[tuple[str, type], ...], tuple[int, set[str]]] = {}
     for layer, block in enumerate(body.layers):
         of_layer = [site.module for site in sites if site.layer == layer]
         named = list(block.named_modules())
-        holding = {name for name, module in named if any(module is one for one in of_layer)}
+        holding = {name for name, module in named if any(module is site for site in of_layer)}
         make = tuple((name, type(module)) for name, module in named)
-        like, expected = first.setdefault(make, (layer, holding))
+        first_layer, expected = first.setdefault(make, (layer, holding))
         if holding != expected:
-            there, here = (", ".join(sorted(names)) or "nothing" for names in (expected, holding))
+            earlier, later = (", ".join(sorted(names)) or "none" for names in (expected, holding))
             raise NeuronXAError(
-                f"{body.family}: layers {like} and {layer} are built alike, but neurons were found "
-                f"in {there} of the one and in {here} of the other (all zero for a few random "
-                f"tokens, or rounded too coarsely); supported: {SUPPORTED}"
+                f"{body.family}: layers {first_layer} and {layer} are built alike, but neurons "
+                f"were found in {earlier} of the first and in {later} of the second (all zero for "
+                f"a few random tokens, or rounded too coarsely); supported: {SUPPORTED}"
             )
 
 
 def _require_nothing_left(
     body: Body, layer: int, records: LayerRecords, sites: Sequence[DenseNeurons | Experts]
 ) -> None:
-    """No other map to the hidden size that ran stands in what is called a feed-forward block."""
+    """A feed-forward block must have no other map to the hidden size that ran."""
     block = body.layers[layer]
     narrowest = adapter_width(body.hidden_size, [site.width for site in sites])
     read = {inner for site in sites for inner in site.module.modules()}
     linears = {module for module in block.modules() if widths(module) is not None}
-    nested = {inner for one in linears for inner in one.modules() if inner is not one}
+    nested = {inner for outer in linears for inner in outer.modules() if inner is not outer}
     for name, module in block.named_modules():
         width = widths(module)
-        holds_read = any(inner in read for inner in module.modules())  # PEFT wraps experts, too
+        holds_read = any(inner in read for inner in module.modules())  # PEFT also wraps experts
         if width is None or holds_read or module in nested:
             continue
         path = name.rpartition(".")[0]
@@ -136,14 +140,14 @@ def _require_nothing_left(
             and records.ran(module)
         ):
             raise NeuronXAError(
-                f"{body.family}: layer {layer}: {name} stands in a feed-forward block, but its "
-                "input is neither act(x·W) nor act(x·W_gate)⊙(x·W_up), so a part of the layer's "
+                f"{body.family}: layer {layer}: {name} is in a feed-forward block, but its "
+                "input is neither act(x·W) nor act(x·W_gate)⊙(x·W_up), so some of the layer's "
                 f"neurons would be missing; supported: {SUPPORTED}"
             )
 
 
 def _require_chain(body: Body, records: Sequence[LayerRecords]) -> None:
-    """Each layer starts where the one before ended, or the hidden states are not read there."""
+    """Each layer must start from the output of the one before, or hidden states are missed."""
     for layer, (before, after) in enumerate(pairwise(records), start=1):
         if (
             before.output is None
@@ -153,7 +157,7 @@ def _require_chain(body: Body, records: Sequence[LayerRecords]) -> None:
         ):
             raise NeuronXAError(
                 f"{body.family}: layer {layer} ({type(body.layers[layer]).__name__}) does not "
-                f"start from what layer {layer - 1} gives, so a part of the model lies outside of "
+                f"start from the output of layer {layer - 1}, so a part of the model is outside "
                 f"its layers; supported: {SUPPORTED}"
             )
 

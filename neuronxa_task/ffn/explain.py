@@ -1,4 +1,4 @@
-"""Why a layer's neurons are not read, where a common cause can be told from what it computed."""
+"""Recognise common reasons why a layer's neurons cannot be read, from what it computed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from neuronxa_task.ffn.probe import LayerRecords, Record, coarsest, is_activatio
 
 
 def masked_neurons(records: LayerRecords, hidden_size: int) -> str | None:
-    """A sentence about neurons that are masked or scaled between the gate and the projection.
+    """Explain neurons that are masked or scaled between the gate and the output projection.
 
-    That is how language neurons are often switched off: in `mlp.forward`, or by a hook on the
-    output projection. Its input is then gate × up times one factor per neuron.
+    Language neurons are often switched off in this way, in `mlp.forward` or by a hook on the output
+    projection. The projection's input is then gate × up times one factor per neuron.
+
+    Returns:
+        A sentence for an error message; `None` if this is not the cause.
     """
     for down in records.calls:
         width = widths(down.module)
@@ -27,15 +30,15 @@ def masked_neurons(records: LayerRecords, hidden_size: int) -> str | None:
                 off = int((factor == 0).sum())
                 return (
                     f"the product read at {down.name} is not gate × up: {off} of {len(factor)} "
-                    "neurons are switched off and others may be scaled on the way; to change "
+                    "neurons are switched off, and others may be scaled; to change "
                     f"neurons, put a forward hook on the gate or the activation "
-                    f"({activation.name}), whose output is what is read"
+                    f"({activation.name}), whose output is read"
                 )
     return None
 
 
 def _products(records: LayerRecords, down: Record) -> Iterator[tuple[Record, Tensor, torch.dtype]]:
-    """Activations, and what their products with linear maps are."""
+    """Candidate products: each activation, alone and times each linear map."""
     assert down.input is not None
     others = [record for record in records.calls if record.module is not down.module]
     linears: list[LinearOutput | None] = [
@@ -54,9 +57,8 @@ def _products(records: LayerRecords, down: Record) -> Iterator[tuple[Record, Ten
                 yield activation, gate * up.values, coarsest(rounding, up.record.precision)
 
 
-def _factor(found: Tensor, product: Tensor) -> Tensor:
-    """`[F]`: by least squares, what each column of `product` is multiplied by; 0 where it is not
-    there."""
-    squares = product.double().square().sum(dim=0)
-    factor = (found.double() * product.double()).sum(dim=0) / squares.clamp_min(1e-300)
-    return nn.functional.threshold(factor.abs(), 1e-12, 0.0).copysign(factor).to(found.dtype)
+def _factor(values: Tensor, product: Tensor) -> Tensor:
+    """`[F]`: least-squares factor of each column from `product` to `values`; 0 if it is absent."""
+    sum_squares = product.double().square().sum(dim=0)
+    factor = (values.double() * product.double()).sum(dim=0) / sum_squares.clamp_min(1e-300)
+    return nn.functional.threshold(factor.abs(), 1e-12, 0.0).copysign(factor).to(values.dtype)

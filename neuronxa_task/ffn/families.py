@@ -1,4 +1,4 @@
-"""Which models can be scored: every family of transformers as tried, and any one model's layers."""
+"""Which models can be scored: every family of transformers, and the layers of one model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Family:
-    """What became of one `model_type` of transformers.
+    """The result of trying one `model_type` of transformers.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: a key of `KINDS`.
         name: its `model_type`.
-        neurons: `dense`, `experts`, `dense and experts`; empty if it is not read.
-        reason: why it is not read.
+        neurons: `dense`, `experts` or `dense and experts`; empty if it cannot be read.
+        reason: why it cannot be read.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Family:
 
 
 def families() -> list[Family]:
-    """All that were tried, read and refused."""
+    """All families that were tried, whether they can be read or not."""
     text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
     rows = csv.DictReader(
         (line for line in text.splitlines() if not line.startswith("#")), delimiter="\t"
@@ -46,28 +46,31 @@ def families() -> list[Family]:
 
 
 def tried_with() -> str:
-    """The versions the table was made with."""
+    """The versions that the table of families was made with, as text."""
     text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
     return text.partition("\n")[0].removeprefix("# ")
 
 
 def overview(kind: str | None = None) -> str:
-    """Counts by kind, the families that are read, and those that are refused with the reason.
+    """List the families by kind, with counts and the reasons of those that are refused.
+
+    Args:
+        kind: list only this kind, a key of `KINDS`.
 
     Raises:
-        NeuronXAError: `kind` is none of those tried.
+        NeuronXAError: `kind` is unknown.
     """
     if kind is not None and kind not in KINDS:
         raise NeuronXAError(f"kind is {kind!r}; expected one of: {one_of(KINDS)}")
-    found = [family for family in families() if kind in (None, family.kind)]
-    counts = Counter((family.kind, bool(family.neurons)) for family in found)
+    listed = [family for family in families() if kind in (None, family.kind)]
+    counts = Counter((family.kind, bool(family.neurons)) for family in listed)
     lines = [f"Families of transformers, each tried as a tiny random model ({tried_with()})", ""]
     for name, title in KINDS.items():
         if (name, True) in counts:
             read, refused = counts[name, True], counts[name, False]
             lines.append(f"{title}: {read} read, {refused} refused")
     for name, title in KINDS.items():
-        of_kind = [family for family in found if family.kind == name]
+        of_kind = [family for family in listed if family.kind == name]
         for neurons in sorted({family.neurons for family in of_kind} - {""}):
             names = " ".join(family.name for family in of_kind if family.neurons == neurons)
             lines += ["", f"{title}, {neurons} neurons:", f"  {names}"]
@@ -79,7 +82,7 @@ def overview(kind: str | None = None) -> str:
 
 
 def layers_of(name: str) -> str:
-    """The neurons of every layer of one model, from the hub or a folder.
+    """Describe the neurons in every layer of a model from the hub or a folder.
 
     Raises:
         NeuronXAError: the model cannot be loaded, or its neurons cannot be read.

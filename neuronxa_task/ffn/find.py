@@ -1,4 +1,4 @@
-"""The feed-forward neurons of every layer: found in a probe, and read back before they are used."""
+"""Find the feed-forward neurons of every layer with a probe, and verify them."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from dataclasses import replace
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.coverage import adapter_width, require_complete
+from neuronxa_task.ffn.coverage import adapter_width, require_all_neurons
 from neuronxa_task.ffn.match import Candidate, candidates
 from neuronxa_task.ffn.moe.detect import experts_of, require_all_known
 from neuronxa_task.ffn.probe import LayerRecords, probe, probe_input
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
-from neuronxa_task.ffn.verify import read_back
+from neuronxa_task.ffn.verify import require_same_readings
 
 
 def find_sites(body: Body) -> tuple[DenseNeurons | Experts, ...]:
-    """Find the feed-forward neurons of every layer of `body` with a probe forward.
+    """Find the feed-forward neurons of every layer of `body` with a probe forward pass.
 
-    Layers of a hybrid model that have no feed-forward block have no site; layers with a mixture of
-    experts may have several. A second pass reads the sites as they will be read, with the sentences
-    in the other order, so that a gate overwritten, tokens in an order other than the inputs', or
-    experts that compute something else are an error here. The parameters, the mode and the random
-    state are left as they are.
+    Layers without a feed-forward block (in hybrid models) have no site, and layers with a mixture
+    of experts can have several. A second pass reads the sites as in scoring, with the sentences in
+    reverse order. It detects gates that are overwritten, tokens in another order than the inputs,
+    and experts that compute something else. Parameters, mode and random state do not change.
 
     Args:
         body: the model to probe.
 
+    Returns:
+        The sites, layer by layer.
+
     Raises:
-        NeuronXAError: no layer has such neurons, or one has some that cannot be read: several
-            candidates, a mixture of an unknown kind, neurons that are masked on the way to the
-            output projection, or more than one run per forward pass.
+        NeuronXAError: no layer has such neurons, or a layer's neurons cannot be read: several
+            candidates, an unknown kind of mixture, neurons masked before the output projection, or
+            more than one run per forward pass.
     """
     ids = probe_input(body)
     known = [experts_of(body, layer) for layer in range(len(body.layers))]
@@ -54,15 +56,17 @@ def find_sites(body: Body) -> tuple[DenseNeurons | Experts, ...]:
             start += mixture.neurons
     if not body.layers:
         raise NeuronXAError(f"{body.family}: the model has no layers (num_hidden_layers is 0)")
-    require_complete(body, records, sites)
-    read_back(body, ids, records, dense, [site for site in sites if isinstance(site, Experts)])
+    require_all_neurons(body, records, sites)
+    require_same_readings(
+        body, ids, records, dense, [site for site in sites if isinstance(site, Experts)]
+    )
     return tuple(sites)
 
 
 def _candidates(
     body: Body, layer: int, records: LayerRecords, mixtures: Sequence[Experts]
 ) -> list[Candidate]:
-    """The dense blocks of a layer: one, or as many as stand beside a mixture of experts."""
+    """The dense blocks of a layer: one, or any number next to a mixture of experts."""
     if records.runs != 1:
         raise NeuronXAError(
             f"{body.family}: layer {layer} runs {records.runs} times in one forward pass, so its "
@@ -70,15 +74,16 @@ def _candidates(
         )
     routed = {inner for mixture in mixtures for inner in mixture.module.modules()}
     dense = [record for record in records.calls if record.module not in routed]
-    found = _without_adapters(candidates(dense, body.hidden_size, body.limit), body.hidden_size)
-    down_projections = [candidate.down.module for candidate in found]
+    every = candidates(dense, body.hidden_size, body.limit)
+    blocks = _without_adapters(every, body.hidden_size)
+    down_projections = [candidate.down.module for candidate in blocks]
     require_all_known(body, layer, records, mixtures, down_projections)
-    if not found and records.output is not None and not records.output.isfinite().all():
+    if not blocks and records.output is not None and not records.output.isfinite().all():
         raise NeuronXAError(
-            f"{body.family}: layer {layer} gives NaN or infinite values for a few random tokens; "
-            "try another dtype (bfloat16 or float32 instead of float16)"
+            f"{body.family}: layer {layer} computes NaN or infinite values for a few random "
+            "tokens; try another dtype (bfloat16 or float32 instead of float16)"
         )
-    for candidate in found:
+    for candidate in blocks:
         name = candidate.down.name
         calls = sum(record.module is candidate.down.module for record in records.calls)
         if calls > 1:
@@ -86,13 +91,13 @@ def _candidates(
                 f"{body.family}: layer {layer} runs its output projection {name} {calls} times in "
                 f"one forward pass, so its neurons have no single state; supported: {SUPPORTED}"
             )
-    if len(found) > 1 and not mixtures:
+    if len(blocks) > 1 and not mixtures:
         raise NeuronXAError(
-            f"{body.family}: layer {layer} has {len(found)} feed-forward output projections "
-            f"({', '.join(candidate.down.name for candidate in found)}), so its neurons are "
+            f"{body.family}: layer {layer} has {len(blocks)} feed-forward output projections "
+            f"({', '.join(candidate.down.name for candidate in blocks)}), so its neurons are "
             f"ambiguous; supported: {SUPPORTED}"
         )
-    return found
+    return blocks
 
 
 def _width(candidate: Candidate) -> int:
@@ -100,7 +105,7 @@ def _width(candidate: Candidate) -> int:
     return candidate.down.input.shape[-1]
 
 
-def _without_adapters(found: Sequence[Candidate], hidden_size: int) -> list[Candidate]:
-    """Bottleneck adapters satisfy the equation too."""
-    narrowest = adapter_width(hidden_size, [_width(candidate) for candidate in found])
-    return [candidate for candidate in found if _width(candidate) >= narrowest]
+def _without_adapters(blocks: Sequence[Candidate], hidden_size: int) -> list[Candidate]:
+    """Drop bottleneck adapters, which satisfy the equation of a feed-forward block too."""
+    narrowest = adapter_width(hidden_size, [_width(candidate) for candidate in blocks])
+    return [candidate for candidate in blocks if _width(candidate) >= narrowest]

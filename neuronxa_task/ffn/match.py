@@ -1,4 +1,4 @@
-"""The equation of a feed-forward block, asked of recorded values: names decide nothing.
+"""Match recorded values against the equation of a feed-forward block; names play no role.
 
 The output projection D is the linear map to the hidden size whose input is
 
@@ -6,10 +6,10 @@ The output projection D is the linear map to the hidden size whose input is
     act(x·W_gate) ⊙ x·W_up       (gated; both may be halves of one fused projection), or
     act(x·W_gate) ⊙ (x·W_up + 1) (as in gpt-oss and MiniMax M3),
 
-where act(...) is an activation module's output, or, for activations that are plain functions, one
-of the known functions of a linear map's output. x·W may be clamped, or the sum of two linear maps
-(Zamba 2's adapters), and a norm may stand between the product and D. State-space mixers,
-convolutions and attention gates look alike by name and shape, but not by this equation.
+where act(...) is the output of an activation module or, for activations that are plain functions, a
+known function of a linear map's output. x·W may be clamped or be the sum of two linear maps (Zamba
+2's adapters), and a norm may come between the product and D. State-space mixers, convolutions and
+attention gates have similar names and shapes, but do not satisfy this equation.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ PARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "odd": lambda y: y[..., 1::2],
 }
 ROUNDINGS = 4
-"""Machine epsilons by which the same operations on the same values may differ."""
+"""Machine epsilons by which equal operations on equal values may differ."""
 NEARLY_ALL = 0.99
+"""Fraction of elements that must agree individually."""
 GLANCE = 64
-"""Columns that are compared first: most candidates differ there already."""
+"""Columns that are compared first; most candidates already differ there."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Candidate:
     """A linear map whose input satisfies the equation.
 
     Attributes:
-        down: the map, and its input, the product.
-        gate: source of the gate activation; `None` if that is the product.
+        down: the map, with the product as its input.
+        gate: source of the gate activation; `None` if the gate activation is the product.
         activation: the gate activation, `[rows, F]`.
     """
 
@@ -66,7 +67,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class LinearOutput:
-    """The output of a linear map, or a half of it."""
+    """The output of a linear map, or the part of it named `part`."""
 
     record: Record
     part: str
@@ -76,15 +77,15 @@ class LinearOutput:
 def candidates(
     records: Sequence[Record], hidden_size: int, limit: float | None = None
 ) -> list[Candidate]:
-    """All linear maps to the hidden size that satisfy the equation, nested ones left out.
+    """All linear maps to the hidden size that satisfy the equation, without nested ones.
 
-    Activations that are modules leave no doubt; functions are tried only where none fits, and sums
-    of linear maps last.
+    Activation modules are unambiguous, so they are tried first; then activation functions, and
+    finally sums of linear maps.
 
     Args:
-        records: what the modules of one layer did.
+        records: records of the modules of one layer.
         hidden_size: width H of the hidden states.
-        limit: where the model clamps its gate and up values, if it does.
+        limit: value at which the model clamps gate and up values, if it does.
     """
     single, summed = Terms(limit, False), Terms(limit, True)
     downs = [
@@ -100,20 +101,20 @@ def candidates(
         (_through_functions, single),
         (_through_modules, summed),
     ):
-        found = [
+        matches = [
             candidate
             for down in downs
             for others in [[r for r in records if r.module is not down.module]]
             for candidate in _first(ways, down, others, terms)
         ]
-        if found:
-            return _outermost(found)
+        if matches:
+            return _outermost(matches)
     return []
 
 
 @dataclass(frozen=True)
 class _Way:
-    """How a product comes about: its gate activation, and whether that is all of it."""
+    """A way to compute a product: its gate activation, and whether it has an up factor."""
 
     gate: Gate
     activation: Tensor
@@ -122,7 +123,7 @@ class _Way:
 
 @dataclass(frozen=True)
 class Terms:
-    """Which values count as x·W: clamped ones too, and sums of two maps."""
+    """Which values count as x·W: clamped values, and sums of two maps."""
 
     limit: float | None
     are_sums: bool
@@ -142,7 +143,7 @@ def _first(
 
 
 def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
-    """What enters D, or else what enters the norm in front of D (as in BitNet and Kosmos-2)."""
+    """The input of D, then the inputs of a norm before D (as in BitNet and Kosmos-2)."""
     assert down.input is not None
     yield down.input
     for other in others:
@@ -170,7 +171,7 @@ def _through_modules(
     linears = linear_outputs(product, others, terms)
     for activation in activations:
         output = activation.output.to(product.device)
-        # relu(y)·y is a squared relu, whose gate activation is the whole.
+        # relu(y)·y is a squared relu, whose gate activation is the whole product.
         if any(
             same_values(product, output * up, rounding)
             for y in linears
@@ -185,7 +186,7 @@ def _through_functions(
     product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: Terms
 ) -> Iterator[_Way]:
     linears = linear_outputs(product, others, terms)
-    # gelu and its tanh form agree within half precision: the nearest of all is meant.
+    # gelu and its tanh form agree within half precision, so the closest match is chosen.
     nearest: tuple[float, _Way] | None = None
     for y in linears:
         for name in FUNCTIONS:
@@ -210,7 +211,7 @@ def _through_functions(
 
 
 def _as_up(values: Tensor, terms: Terms) -> tuple[Tensor, Tensor]:
-    """What the gate activation may be multiplied by."""
+    """Possible up factors: x·W and x·W + 1, clamped if the model clamps."""
     if terms.limit is not None:
         values = values.clamp(-terms.limit, terms.limit)
     return values, values + 1
@@ -221,12 +222,12 @@ def _clamped(function: _Function, limit: float | None) -> _Function:
 
 
 def linear_outputs(product: Tensor, others: Sequence[Record], terms: Terms) -> list[LinearOutput]:
-    """Outputs of linear maps, and halves of them, of the shape of `product` and on its device."""
+    """Outputs of linear maps, or halves of them, with the shape and device of `product`."""
     outputs = [(record, record.output) for record in others if widths(record.module)]
     if terms.are_sums:
         outputs = [
-            (one, first + second.to(first.device))
-            for (one, first), (_, second) in combinations(outputs, 2)
+            (record, first + second.to(first.device))
+            for (record, first), (_, second) in combinations(outputs, 2)
             if first.shape == second.shape
         ]
     return [
@@ -242,38 +243,41 @@ def _of_part(part: str, function: _Function) -> _Function:
     return lambda values: function(PARTS[part](values))
 
 
-def same_values(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
-    """Whether both are the same operations on the same values, but for rounding.
+def same_values(actual: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+    """Whether two tensors result from the same operations on the same values, up to rounding.
 
-    Nearly all elements agree by themselves and the rest relative to the largest. The largest alone
-    would not do: next to the massive activations of large models all else is within rounding.
+    Nearly all elements must agree individually, and the rest relative to the largest element. The
+    largest alone would not be enough: next to the massive activations of large models, everything
+    else is within rounding.
     """
-    if found.shape != expected.shape:
+    if actual.shape != expected.shape:
         return False
-    expected = expected.to(found.device)
-    if found.shape[-1] > GLANCE and not _close(found[:, :GLANCE], expected[:, :GLANCE], precision):
+    expected = expected.to(actual.device)
+    if actual.shape[-1] > GLANCE and not _close(
+        actual[:, :GLANCE], expected[:, :GLANCE], precision
+    ):
         return False
-    return bool(found.any()) and _close(found, expected, precision)
+    return bool(actual.any()) and _close(actual, expected, precision)
 
 
-def _close(found: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
+def _close(actual: Tensor, expected: Tensor, precision: torch.dtype) -> bool:
     limits = torch.finfo(precision)
-    difference = (found - expected).abs()
-    size = torch.maximum(found.abs(), expected.abs())
+    difference = (actual - expected).abs()
+    size = torch.maximum(actual.abs(), expected.abs())
     tolerance = ROUNDINGS * limits.eps * size + ROUNDINGS * limits.eps * limits.tiny
     far = int((difference > tolerance).sum())
     largest = ROUNDINGS * limits.eps * (size.max() + limits.tiny)
     return bool(difference.max() <= largest) and far <= (1 - NEARLY_ALL) * int((size > 0).sum())
 
 
-def _outermost(found: list[Candidate]) -> list[Candidate]:
-    """Drop what lies inside another candidate, as the base layer of a LoRA module does."""
+def _outermost(matches: list[Candidate]) -> list[Candidate]:
+    """Drop candidates inside another one, such as the base layer of a LoRA module."""
 
     def is_inside(inner: nn.Module, outer: nn.Module) -> bool:
         return inner is not outer and any(module is inner for module in outer.modules())
 
     return [
         candidate
-        for candidate in found
-        if not any(is_inside(candidate.down.module, other.down.module) for other in found)
+        for candidate in matches
+        if not any(is_inside(candidate.down.module, other.down.module) for other in matches)
     ]

@@ -1,4 +1,4 @@
-"""One forward pass over a few random tokens: what went in and out of every module that counts."""
+"""Run a few random tokens, and record the inputs and outputs of the modules that matter."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body, evaluation
 
 PROBE_SHAPE = (2, 7)
-"""Two sentences, so that tokens of one are told from tokens of the other; 7 is no usual width."""
+"""Two sentences, to tell their tokens apart; no layer has the unusual width 7."""
 
 
 @dataclass
 class Record:
-    """What one module did in one of its calls within one layer.
+    """One call of a module within a layer.
 
     Attributes:
-        name: of the module, below the body.
+        name: name of the module within the body.
         module: the module itself.
-        shape: of its first input, without the features.
-        input: a copy of its first input as `[rows, features]` float32, if that was a tensor.
-        output: a copy of its output, likewise.
-        precision: dtype with the coarsest rounding among the two, and the copies' own.
+        shape: shape of its first input, without the features.
+        input: copy of its first input as `[rows, features]` float32; `None` if not a tensor.
+        output: copy of its output as `[rows, features]` float32.
+        precision: dtype with the coarsest rounding among input, output and the copies.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Record:
 
 @dataclass
 class LayerRecords:
-    """What happened within one layer.
+    """Records of one layer.
 
     Attributes:
-        runs: how often the layer ran.
-        input: a copy of the hidden state it was given, as `[rows, features]` float32.
-        output: a copy of the one it gave, likewise.
-        calls: of its modules, in order.
-        used: identities of the weights that entered any computation, called by a module or not.
+        runs: number of times the layer ran.
+        input: copy of its input hidden state as `[rows, features]` float32.
+        output: copy of its output hidden state as `[rows, features]` float32.
+        calls: calls of its modules, in order.
+        used: identities of all weights that were used, inside or outside a module's call.
     """
 
     runs: int = 0
@@ -59,9 +59,9 @@ class LayerRecords:
     used: set[int] = field(default_factory=set)
 
     def ran(self, module: nn.Module) -> bool:
-        """Whether the module or a part of it did anything.
+        """Whether the module or a part of it was used.
 
-        Copies that an adapter keeps aside and experts of an inactive adapter did not.
+        Spare copies of an adapter, and experts of an inactive adapter, are not used.
         """
         called = {record.module for record in self.calls}
         return any(part in called for part in module.modules()) or any(
@@ -70,7 +70,7 @@ class LayerRecords:
 
 
 class _UsedWeights(TorchFunctionMode):
-    """Notes the weights that enter a computation, by their layer."""
+    """Records, by layer, the weights that enter a computation."""
 
     def __init__(self, running: Sequence[LayerRecords]) -> None:
         super().__init__()
@@ -89,18 +89,21 @@ class _UsedWeights(TorchFunctionMode):
 
 
 def probe_input(body: Body) -> Tensor:
-    """Random token ids, always the same ones."""
+    """Random token ids of shape `PROBE_SHAPE`, always the same for a vocabulary."""
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, body.vocabulary, PROBE_SHAPE, generator=generator).to(body.device)
 
 
 def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[LayerRecords]:
-    """Run `ids` and keep what went in and out of the modules without children, and linear ones.
+    """Run `ids`, and record modules without children and linear modules.
 
     Args:
         body: the model.
         ids: `[batch, tokens]`.
-        also: further modules that are kept.
+        also: further modules to record.
+
+    Returns:
+        The records of each layer.
     """
     records = [LayerRecords() for _ in body.layers]
     running: list[LayerRecords] = []
@@ -128,7 +131,7 @@ def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[Lay
                         None if first is None else _rows(first),
                         _rows(output),
                         coarsest(
-                            torch.float32,  # that of the copies
+                            torch.float32,  # dtype of the copies
                             output.dtype,
                             output.dtype if first is None else first.dtype,
                         ),
@@ -158,16 +161,19 @@ def run_quietly(
     mask: Tensor | None = None,
     run: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Run the body as in evaluation, and leave its mode and the random state as they were.
+    """Run the body in evaluation mode, without changing its mode or the random state.
 
     Args:
         body: the model.
         ids: `[batch, tokens]`.
-        mask: attention mask, likewise; all ones by default.
-        run: runs the body and looks at it; by default the body itself.
+        mask: `[batch, tokens]` attention mask; all ones by default.
+        run: function that runs the body (see `reading`); the body itself by default.
 
     Returns:
-        The last hidden state.
+        The last hidden state, `[batch, tokens, H]`.
+
+    Raises:
+        NeuronXAError: the model cannot run token ids alone.
     """
     mask = torch.ones_like(ids) if mask is None else mask
     with evaluation(body), torch.random.fork_rng(devices=_cuda_devices(body.model)):
@@ -175,9 +181,7 @@ def run_quietly(
             return (run or body)(ids, mask)
         except (NeuronXAError, torch.OutOfMemoryError):
             raise
-        except (
-            Exception
-        ) as error:  # the forward pass is the model's own code and may raise anything
+        except Exception as error:  # the model's own code may raise anything
             reason = " ".join(str(error).split())
             raise NeuronXAError(
                 f"{body.family}: {type(body.model).__name__} cannot run token ids of shape "
@@ -191,12 +195,12 @@ def _cuda_devices(model: nn.Module) -> list[int]:
 
 
 def coarsest(*dtypes: torch.dtype) -> torch.dtype:
-    """Of the floating-point ones, that which rounds most."""
+    """The floating-point dtype with the largest machine epsilon."""
     return max((d for d in dtypes if d.is_floating_point), key=lambda dtype: torch.finfo(dtype).eps)
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    """A copy as `[rows, features]` in float32, so that later in-place changes are not seen."""
+    """Copy as `[rows, features]` float32, safe from later in-place changes."""
     width = tensor.shape[-1] if tensor.ndim else 1
     return tensor.detach().reshape(-1, width).to(torch.float32, copy=True)
 
@@ -210,19 +214,19 @@ def _first_rows(values: object) -> Tensor | None:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether the module is an activation function."""
+    """Whether a module is an activation function, by its class or its name."""
     from transformers.activations import ACT2CLS
 
     classes = tuple(entry[0] if isinstance(entry, tuple) else entry for entry in ACT2CLS.values())
     is_leaf = next(module.children(), None) is None
     named_so = re.search("gelu|silu|relu|activation", type(module).__name__, re.IGNORECASE)
-    if isinstance(module, nn.Identity):  # the activation "linear" to transformers, but also LoRA's
+    if isinstance(module, nn.Identity):  # transformers' activation "linear", but LoRA uses it too
         return False
     return isinstance(module, classes) or (is_leaf and named_so is not None)
 
 
 def widths(module: nn.Module) -> tuple[int, int] | None:
-    """Input and output width of a linear-like module, quantised and adapted ones included."""
+    """Input and output width of a linear module, also if quantised or adapted; else `None`."""
     for names in (("in_features", "out_features"), ("nx", "nf")):
         width_in, width_out = (getattr(module, name, None) for name in names)
         if isinstance(width_in, int) and isinstance(width_out, int):

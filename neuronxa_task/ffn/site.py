@@ -1,4 +1,4 @@
-"""What is found in a layer: its feed-forward neurons, and where they are read."""
+"""The feed-forward neurons found in a layer, and where they are read."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ SUPPORTED = (
 
 @dataclass(frozen=True)
 class Gate:
-    """Where the gate activation is read: a module's output, seen through a function.
+    """Where the gate activation is read: a function of a module's output.
 
     Attributes:
-        module: its forward output holds the gate activation.
-        function: from that output to the gate activation; identity for an activation module.
+        module: the module whose forward output is used.
+        function: maps that output to the gate activation; identity for an activation module.
     """
 
     module: nn.Module
@@ -34,15 +34,15 @@ class Gate:
 
 @dataclass(frozen=True)
 class DenseNeurons:
-    """Dense feed-forward neurons of one layer; a shared expert is some, too.
+    """Dense feed-forward neurons of one layer, also those of a shared expert.
 
     Attributes:
         layer: index of the layer.
-        down_projection: its input `[batch, tokens, F]` is the product z.
-        gate: source of the gate activation a; `None` if not gated, where a is z.
+        down_projection: module whose input `[batch, tokens, F]` is the product z.
+        gate: source of the gate activation a; `None` if not gated (then a = z).
         intermediate_size: number F of neurons.
-        name: the module's name, for messages.
-        start: place of the first neuron among the neurons of the layer.
+        name: name of the module, for messages.
+        start: index of the first neuron among all neurons of the layer.
     """
 
     layer: int
@@ -54,17 +54,17 @@ class DenseNeurons:
 
     @property
     def module(self) -> nn.Module:
-        """The module at which the neurons are read."""
+        """The module whose input is the product."""
         return self.down_projection
 
     @property
     def width(self) -> int:
-        """Number of neurons of one block."""
+        """Number of neurons of the block, F."""
         return self.intermediate_size
 
     @property
     def neurons(self) -> int:
-        """Number of neurons."""
+        """Total number of neurons, F."""
         return self.intermediate_size
 
     def __str__(self) -> str:
@@ -73,14 +73,14 @@ class DenseNeurons:
 
 @dataclass(frozen=True)
 class Experts:
-    """The neurons of a mixture of experts: every unit of every expert is one.
+    """The neurons of a mixture of experts: all units of all experts.
 
     Attributes:
         layer: index of the layer.
-        module: the experts; they see the flattened batch.
-        mixture: how they run, and how many they are.
-        name: the module's name, for messages.
-        start: place of the first neuron among the neurons of the layer.
+        module: the module of the experts; it sees the flattened batch.
+        mixture: how the experts run, and their number.
+        name: name of the module, for messages.
+        start: index of the first neuron among all neurons of the layer.
     """
 
     layer: int
@@ -91,12 +91,12 @@ class Experts:
 
     @property
     def width(self) -> int:
-        """Number of neurons of one block: one expert's."""
+        """Number of neurons of one expert, F."""
         return self.mixture.intermediate_size
 
     @property
     def neurons(self) -> int:
-        """Number of neurons, of all experts."""
+        """Total number of neurons of all experts, E · F."""
         return self.mixture.experts * self.mixture.intermediate_size
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ class Experts:
 
 
 def neurons_by_layer(sites: Sequence[DenseNeurons | Experts]) -> dict[int, int]:
-    """Number of neurons of every layer that has any, in the order of the layers."""
+    """Number of neurons in each layer that has any, in the order of the layers."""
     sizes: dict[int, int] = {}
     for site in sorted(sites, key=lambda site: site.layer):
         sizes[site.layer] = sizes.get(site.layer, 0) + site.neurons

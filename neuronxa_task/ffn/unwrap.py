@@ -1,4 +1,4 @@
-"""From what a user holds (data parallel, compiled, inside another module) to the model itself."""
+"""Unwrap models that are data parallel, compiled, sharded or inside another module."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from neuronxa_task.errors import NeuronXAError, one_of
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The Hugging Face model, or the PEFT model around it, that `model` is or holds.
+    """The Hugging Face or PEFT model inside `model`.
 
-    Seen through: `DataParallel`, `DistributedDataParallel`, DeepSpeed's engine, `torch.compile`,
-    accelerate's `compile_regions`, and any module that holds one model.
+    Unwraps `DataParallel`, `DistributedDataParallel`, DeepSpeed's engine, `torch.compile`,
+    accelerate's `compile_regions`, and any module that contains one model.
 
     Raises:
-        NeuronXAError: it holds several models, or is sharded by the first FSDP.
+        NeuronXAError: it contains several models, or is sharded by FSDP1.
     """
     while (inner := _wrapped(model)) is not None:
         model = inner
@@ -36,14 +36,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
         return next(iter(held.values()))
     if held and not hasattr(model, "config"):
         raise NeuronXAError(
-            f"{type(model).__name__} holds {len(held)} models ({one_of(held)}); expected one: give "
-            f"the one that is meant, as model.{next(iter(held))}"
+            f"{type(model).__name__} contains {len(held)} models ({one_of(held)}); expected one: "
+            f"pass the model itself, such as model.{next(iter(held))}"
         )
     return model
 
 
 def _wrapped(model: nn.Module) -> nn.Module | None:
-    """What the outermost wrapper of `model` wraps; `None` if it has none."""
+    """The module inside the outermost wrapper; `None` if `model` is not wrapped."""
     inner: Any = None
     if "_orig_mod" in model._modules:  # torch.compile
         inner = model._modules["_orig_mod"]
@@ -71,8 +71,8 @@ def _outermost_models(module: nn.Module, prefix: str = "") -> Iterator[tuple[str
 
 
 def eager() -> AbstractContextManager[Any]:
-    """Compiled code runs as written while this context is open: it skips hooks otherwise."""
-    # Nothing is compiled as long as nobody has imported the compiler, which takes seconds.
+    """Context manager that runs compiled code eagerly, since compiled code may skip hooks."""
+    # Without an import of the compiler nothing is compiled, and importing it takes seconds.
     has_compiler = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
     return torch.compiler.set_stance("force_eager") if has_compiler else nullcontext()
 
@@ -81,7 +81,7 @@ def eager() -> AbstractContextManager[Any]:
 
 
 def sharded_around(model: nn.Module, inner: nn.Module) -> tuple[Any, ...]:
-    """The modules around `inner`, outermost first, whose weights FSDP2 gathers when they run."""
+    """The modules around `inner`, outermost first, whose weights FSDP2 gathers to run them."""
     if "torch.distributed.fsdp" not in sys.modules:
         return ()
     from torch.distributed import fsdp
@@ -96,7 +96,7 @@ def sharded_around(model: nn.Module, inner: nn.Module) -> tuple[Any, ...]:
 
 
 def run_once(model: Any, ids: Tensor) -> None:
-    """The first pass of a model that FSDP2 shards has to start at the outermost module."""
+    """Run a model that FSDP2 shards; its first pass must start at the outermost module."""
     named = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if getattr(model.config, "is_encoder_decoder", False):
         named["decoder_input_ids"] = ids
@@ -106,7 +106,7 @@ def run_once(model: Any, ids: Tensor) -> None:
 
 @contextmanager
 def gathered(modules: Sequence[Any]) -> Iterator[None]:
-    """While this context is open, the modules' own weights are whole on every process."""
+    """Context manager in which every process has the modules' whole weights."""
     for module in modules:
         module.unshard()
     try:

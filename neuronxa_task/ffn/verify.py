@@ -1,4 +1,4 @@
-"""What was found, read as it will be read, and compared with what the probe saw."""
+"""Read the sites as in scoring, and compare the readings with the probe's records."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, run_quietly
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 SAME_TOKEN = 0.5
-"""Relative distance below which two readings are of one token; of different tokens it is near 1."""
+"""Relative distance below which two readings are of the same token; for others it is near 1."""
 SAME_PADDED = 0.02
-"""Relative distance below which a token's last states with and without padding are the same. Deep
-models in coarse precision come near it by rounding; states that depend on padding are far beyond
-for most tokens."""
+"""Relative distance below which a token's last state with and without padding is the same. Rounding
+comes near it in deep models of coarse precision; states that depend on padding are far above it for
+most tokens."""
 COARSE = 32
-"""Machine epsilons that such a distance may have in any case."""
+"""Machine epsilons that this distance may always have."""
 SAME_SUM = 8
-"""Machine epsilons by which sums over a token's experts in different orders may differ."""
+"""Machine epsilons by which sums over a token's experts may differ with their order."""
 LEAST_SUM = 1e-5
-"""Relative distance of such sums that is allowed in any case: TensorFloat-32 is no float32."""
+"""Relative distance that these sums may always have, since TensorFloat-32 is not float32."""
 
 
-def read_back(
+def require_same_readings(
     body: Body,
     ids: Tensor,
     records: Sequence[LayerRecords],
     dense: Sequence[tuple[DenseNeurons, Candidate]],
     experts: Sequence[Experts],
 ) -> None:
-    """Read the sites of the probe's sentences, in the other order, as the scored pass will.
+    """Read the probe's sentences in reverse order, as in scoring, and compare with the probe.
 
     Raises:
-        NeuronXAError: what is read is not the sentences', token by token; experts give something
-            else than the model's own; or the last hidden state has another shape.
+        NeuronXAError: the readings differ token by token, the experts' result differs from the
+            model's, padding changes the states, or the last hidden state has another shape.
     """
     reader = _Reader()
     sites: list[DenseNeurons | Experts] = [site for site, _ in dense]
@@ -52,7 +52,7 @@ def read_back(
         last = run_quietly(body, ids.flip(0), run=run)
     if last.shape != (*PROBE_SHAPE, body.hidden_size):
         raise NeuronXAError(
-            f"{body.family}: {type(body.model).__name__} gives a last hidden state of shape "
+            f"{body.family}: {type(body.model).__name__} returns a last hidden state of shape "
             f"{list(last.shape)}; expected {[*PROBE_SHAPE, body.hidden_size]}; supported: "
             f"{SUPPORTED}"
         )
@@ -74,7 +74,7 @@ def read_back(
 
 
 def _require_padding_is_not_seen(body: Body, ids: Tensor, last: Tensor) -> None:
-    """A sentence's states do not depend on how far its batch is padded."""
+    """Check that a sentence's states do not depend on the padding of its batch."""
     padding = torch.zeros_like(ids[:, :1])
     mask = torch.cat([torch.ones_like(ids), padding], dim=1)
     padded = run_quietly(body, torch.cat([ids, padding], dim=1), mask)[:, :-1]
@@ -82,14 +82,14 @@ def _require_padding_is_not_seen(body: Body, ids: Tensor, last: Tensor) -> None:
     limit = max(SAME_PADDED, COARSE * torch.finfo(last.dtype).eps)
     if not bool(distance.median() <= limit):
         raise NeuronXAError(
-            f"{body.family}: {type(body.model).__name__} gives a sentence other states when its "
-            f"batch is padded (relative difference {float(distance.max()):.1g}), so its neurons "
-            f"would depend on the other sentences of the batch; supported: {SUPPORTED}"
+            f"{body.family}: {type(body.model).__name__} changes the states of a sentence when "
+            f"its batch is padded (relative difference {float(distance.max()):.1g}), so its "
+            f"neurons would depend on the other sentences of the batch; supported: {SUPPORTED}"
         )
 
 
 class _Reader:
-    """Keeps what is read of the probe's sentences, turned back into the order of the probe."""
+    """Keeps the readings of the sentences, reversed to the order of the probe."""
 
     def __init__(self) -> None:
         self.read: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
@@ -118,7 +118,7 @@ def _outputs(modules: Sequence[nn.Module]) -> Iterator[dict[nn.Module, list[Tens
 
 
 def _sentences_turned(values: Tensor) -> Tensor:
-    """`[rows, features]` with the probe's sentences in its order (Llama 4 has rows by expert)."""
+    """`[rows, features]` with the sentences reversed (Llama 4 has rows by expert)."""
     by_sentence = values.reshape(-1, *PROBE_SHAPE, values.shape[-1])
     return by_sentence.flip(1).flatten(0, 2).to(torch.float32, copy=True)
 
@@ -126,31 +126,31 @@ def _sentences_turned(values: Tensor) -> Tensor:
 def _require_same_tokens(
     body: Body, site: DenseNeurons | Experts, what: str, read: Tensor, expected: Tensor
 ) -> None:
-    """Of most tokens: a few may differ by much where rounding is coarse and the model deep."""
+    """Compare most tokens; a few may differ much if rounding is coarse and the model deep."""
     distance = (read - expected).norm(dim=1)
     if not bool((distance <= SAME_TOKEN * expected.norm(dim=1)).float().mean() > 0.5):
         raise NeuronXAError(
             f"{body.family}: layer {site.layer}: the {what} read at {site.name} for "
-            f"{PROBE_SHAPE[0]} sentences is not theirs token by token (changed in place, tokens in "
-            f"another order, or not the same every time); supported: {SUPPORTED}"
+            f"{PROBE_SHAPE[0]} sentences differs token by token (changed in place, tokens in "
+            f"another order, or not deterministic); supported: {SUPPORTED}"
         )
 
 
 def _checked(site: Experts) -> Experts:
-    """The same experts, whose every result is compared with what the module itself computes."""
+    """The same experts, with every result compared to the module's own."""
 
     def run(module: nn.Module, show: Show, *inputs: Tensor, **named: Tensor) -> Tensor:
         expected = own_forward(module)(module, *inputs, **named)
-        found = site.mixture.run(module, show, *inputs, **named)
-        difference = (found.float() - expected.float()).norm()
-        share = max(LEAST_SUM, SAME_SUM * torch.finfo(expected.dtype).eps)
-        limit = share * expected.float().norm()
-        if found.shape != expected.shape or not bool(difference <= limit):
+        actual = site.mixture.run(module, show, *inputs, **named)
+        difference = (actual.float() - expected.float()).norm()
+        tolerance = max(LEAST_SUM, SAME_SUM * torch.finfo(expected.dtype).eps)
+        limit = tolerance * expected.float().norm()
+        if actual.shape != expected.shape or not bool(difference <= limit):
             raise NeuronXAError(
                 f"layer {site.layer}: the sum over the experts of {site.name} "
                 f"({type(module).__name__}) is not what the model computes (relative difference "
                 f"{float(difference / expected.float().norm()):.1g}); supported: {SUPPORTED}"
             )
-        return found
+        return actual
 
     return replace(site, mixture=replace(site.mixture, run=run))

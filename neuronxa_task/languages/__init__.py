@@ -1,4 +1,4 @@
-"""Languages: the codes of the corpora and of every benchmark, names, scripts, resource levels."""
+"""Languages: codes of corpora and benchmarks, names, scripts, families, resource levels."""
 
 from neuronxa_task.languages.codes import (
     FLORES_CODES,

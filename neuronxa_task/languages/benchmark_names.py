@@ -1,13 +1,13 @@
-"""The harness's multilingual benchmarks, as their tasks are named: facts of lm_eval 0.3 to 0.4.13.
+"""Task names of the harness's multilingual benchmarks, in lm_eval 0.3 to 0.4.13.
 
-A line is a template of task names, or `benchmark = template` where the benchmark is not called as
-the rest of the template. In a template,
+A line is a template of task names, or `benchmark = template` if the benchmark's name is not the
+rest of the template. In a template,
 
 - `{lang}` is the language, in any form that `written_forms` reads;
-- `{iso1}` is one of two letters or with its script, where three letters could be a word;
-- `{prompt}` numbers wordings of the same documents, over which the benchmark is a mean.
+- `{iso1}` is a code of two letters or with a script, where three letters could be a word;
+- `{prompt}` is the number of a prompt; the benchmark is the mean over its prompts.
 
-Templates of one benchmark are tried in their order, so that today's names come before old ones.
+Templates of a benchmark are tried in order, with current names before old ones.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ xwinograd_{lang}
 """
 
 MLQA = "ar de en es hi vi zh".split()
-"""Languages of MLQA, whose tasks are `mlqa_<that of the passage>_<that of the question>`."""
+"""Languages of MLQA; its tasks are `mlqa_<language of passage>_<language of question>`."""
 
 EXCEPTIONS: Mapping[str, str | None] = {
     **{f"mlqa_{code}_{code}": f"mlqa_{code}" for code in MLQA},
@@ -141,11 +141,11 @@ EXCEPTIONS: Mapping[str, str | None] = {
         for task in ("boolq", "openbookqa", "piqa", "truthfulqa_mc1", "winogrande")
         for dialect, code in (("egy", "arz"), ("lev", "apc"), ("msa", "arb"))
     },
-    # Parts of ARC in a language that has a task of its own for the whole.
+    # Parts of ARC in languages that have a task for all of ARC.
     "arc_ca_challenge": None,
     "arc_eu_challenge": None,
 }
-"""Tasks that are read as if they had another name; `None` for those that are not read."""
+"""Tasks to read under another name; `None` for tasks to ignore."""
 
 PIVOT_SIBLINGS: Mapping[str, str] = {
     "arc": "arc_challenge",
@@ -159,4 +159,4 @@ PIVOT_SIBLINGS: Mapping[str, str] = {
     "truthfulqa_mc2": "truthfulqa_mc2",
     "xcopa": "copa",
 }
-"""The harness's English task of which a benchmark is the translation, where it has no English."""
+"""The harness's English task from which a benchmark without English was translated."""

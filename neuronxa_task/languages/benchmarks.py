@@ -1,4 +1,4 @@
-"""Names of the harness's tasks: which benchmark a task belongs to, and which language it is in."""
+"""Read the harness's task names: the benchmark and the language of a task."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FIELDS = {
     "{iso1}": "(?P<lang>[a-z]{2}|[a-z]{2,3}_[A-Z][a-z]{3})",
     "{prompt}": r"(?P<prompt>\d+)",
 }
-"""What stands for a part of a task's name in a template, and what it matches."""
+"""Placeholders in a template, and the regular expressions that they stand for."""
 
 
 class TaskPlace(NamedTuple):
-    """Where a task's result belongs.
+    """The benchmark and language of a task.
 
     Attributes:
-        benchmark: its name in tables.
+        benchmark: name of the benchmark in tables.
         language: FLORES code.
-        prompt: number of the prompt, where the benchmark is a mean over prompts; else empty.
-        variety: region, where the language is a mean over regional varieties; else empty.
+        prompt: number of the prompt if the benchmark is a mean over prompts, else empty.
+        variety: region if the language is a mean over regional varieties, else empty.
     """
 
     benchmark: str
@@ -39,12 +39,12 @@ class TaskPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Pattern:
-    """How the tasks of a benchmark are named.
+    """A template of a benchmark's task names.
 
     Attributes:
-        benchmark: its name in tables.
-        task: the tasks' names, with `{lang}` in the language's place.
-        given: whether it is the user's.
+        benchmark: name of the benchmark in tables.
+        task: template of the task names, with `{lang}` for the language.
+        given: whether the user gave it.
     """
 
     benchmark: str
@@ -53,10 +53,10 @@ class Pattern:
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
-        """Read a user's `benchmark=task_{lang}`.
+        """Parse a user's `benchmark=task_{lang}`.
 
         Raises:
-            NeuronXAError: it has another form.
+            NeuronXAError: the text has another form.
 
         >>> Pattern.parse("mybench=mytask_{lang}").place("mytask_fr")
         TaskPlace(benchmark='mybench', language='fra_Latn', prompt='', variety='')
@@ -64,14 +64,14 @@ class Pattern:
         benchmark, _, task = text.partition("=")
         if not benchmark or task.count(LANGUAGE) != 1:
             raise NeuronXAError(
-                f"pattern {text!r}; expected NAME=TASK with {LANGUAGE} in the language's place, as "
-                f"in mybench=mytask_{LANGUAGE}"
+                f"--pattern is {text!r}; expected NAME=TASK with {LANGUAGE} for the language, such "
+                f"as mybench=mytask_{LANGUAGE}"
             )
         return cls(benchmark, task, given=True)
 
     @classmethod
     def known(cls, template: str) -> Pattern:
-        """Read a line of `benchmark_names.TEMPLATES`.
+        """Parse a line of `benchmark_names.TEMPLATES`.
 
         >>> Pattern.known("sib_{lang}_prompt_{prompt}").benchmark
         'sib_prompts'
@@ -87,23 +87,23 @@ class Pattern:
         return re.compile("".join(fields.get(part) or re.escape(part) for part in parts))
 
     def place(self, task: str) -> TaskPlace | None:
-        """Where a task of this form belongs; `None` for other tasks."""
-        found = self._matches.fullmatch(task)
-        language = read_language(found["lang"]) if found else None
-        if found is None or language is None:
+        """Benchmark and language of a task; `None` if its name does not match."""
+        match = self._matches.fullmatch(task)
+        language = read_language(match["lang"]) if match else None
+        if match is None or language is None:
             return None
-        prompt = found.groupdict().get("prompt") or ""
+        prompt = match.groupdict().get("prompt") or ""
         return TaskPlace(self.benchmark, language.code, prompt, language.variety)
 
 
 @cache
 def known_patterns() -> tuple[Pattern, ...]:
-    """The patterns of the harness's benchmarks."""
+    """The patterns of the harness's benchmarks, in the order of `TEMPLATES`."""
     return tuple(map(Pattern.known, TEMPLATES.strip().split("\n")))
 
 
 def patterns_of(given: Sequence[str] = ()) -> tuple[Pattern, ...]:
-    """The user's patterns, then those of the known benchmarks, which they go before."""
+    """The user's patterns, which have priority, then those of the known benchmarks."""
     return (*map(Pattern.parse, given), *known_patterns())
 
 
@@ -113,13 +113,13 @@ def benchmark_names() -> list[str]:
 
 
 def place(task: str, patterns: Sequence[Pattern]) -> TaskPlace | None:
-    """Where a task belongs, or `None` where no pattern has its form.
+    """Benchmark and language of a task by the first pattern that matches; `None` if none does.
 
     >>> place("m_mmlu_zh", patterns_of()), place("hellaswag", patterns_of())
     (TaskPlace(benchmark='m_mmlu', language='zho_Hans', prompt='', variety=''), None)
     """
     for pattern in patterns:
         name = task if pattern.given else EXCEPTIONS.get(task, task)
-        if name is not None and (found := pattern.place(name)) is not None:
-            return found
+        if name is not None and (task_place := pattern.place(name)) is not None:
+            return task_place
     return None

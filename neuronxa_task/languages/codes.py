@@ -1,8 +1,8 @@
-"""Languages: the codes of the corpora, FLORES codes for those of any benchmark, and their names.
+"""Language codes of the corpora, FLORES codes for codes of any benchmark, and language names.
 
-A language is named by its FLORES-200 code, `iso3_Script`; one that FLORES does not have keeps a
-code of that form. langcodes (CLDR's data) knows which language a code means; FLORES's own list
-decides the member of a macrolanguage and the script.
+Languages are identified by FLORES-200 codes, `iso3_Script`; a language that FLORES does not have
+gets a code of this form. langcodes (with data of CLDR) says which language a code means. FLORES'
+own list decides the member of a macrolanguage and the script.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ FLORES_TARGETS: tuple[str, ...] = tuple(
     zho_Hant zsm_Latn zul_Latn
     """.split()
 )
-"""The 203 languages of FLORES-200 beside English (arXiv 2207.04672), as its columns are named."""
+"""The 203 languages of FLORES-200 other than English (arXiv 2207.04672), by column name."""
 
 FLORES_CORE: tuple[str, ...] = tuple(
     "zho_Hans fra_Latn deu_Latn ita_Latn spa_Latn rus_Cyrl arb_Arab hin_Deva jpn_Jpan".split()
 )
-"""Nine widely spoken languages of several scripts: the quick look."""
+"""Nine widely spoken languages with several scripts, for a quick run."""
 
 TATOEBA_PIVOT = "eng"
 TATOEBA_TARGETS: tuple[str, ...] = tuple(
@@ -65,20 +65,20 @@ TATOEBA_CORE: tuple[str, ...] = tuple("cmn fra deu ita spa rus ara hin jpn".spli
 FLORES_CODES: tuple[str, ...] = (FLORES_PIVOT, *FLORES_TARGETS)
 
 MEMBERS = {"no": "nob_Latn", "ps": "pbt_Arab", "qu": "quy_Latn", "ff": "fuv_Latn"}
-"""Macrolanguages of which FLORES has a member that CLDR does not call the dominant one."""
+"""Macrolanguages whose member in FLORES is not the dominant one in CLDR."""
 
 HAN_SCRIPTS = {"Hans": "Han (Simplified)", "Hant": "Han (Traditional)"}
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language as people name it.
+    """Names and facts of a language.
 
     Attributes:
-        code: FLORES code, or one of that form.
-        name: in English; with the script where FLORES has the language in several.
-        native_name: in the language itself; its English name where CLDR has no other.
-        script: name of the script in English; empty if the code names none.
+        code: FLORES code, or a code of that form.
+        name: English name, with the script if FLORES has several scripts.
+        native_name: name in the language itself; the English name if CLDR has no other.
+        script: English name of the script; empty if the code has none.
         resource_level: class 0 (hardly any data) to 5 of Joshi et al. 2020, or `unknown`.
     """
 
@@ -91,7 +91,7 @@ class Language:
 
 @cache
 def language(code: str) -> Language:
-    """Name a language of any code that `to_flores` takes.
+    """Look up a language by any code that `to_flores` accepts.
 
     >>> language("swh_Latn").name, language("jpn_Jpan").native_name, language("zho_Hans").script
     ('Swahili', '日本語', 'Han (Simplified)')
@@ -103,7 +103,7 @@ def language(code: str) -> Language:
     tag = _tag(code)
     if tag is None:
         return Language(code, code, code, "", resource_level(code))
-    # "(individual language)" is ISO's remark that a macrolanguage has the same name.
+    # ISO adds "(individual language)" if a macrolanguage has the same name.
     name = tag.language_name().replace(" (individual language)", "")
     if len(_flores_of(iso)) > 1:
         name = f"{name} ({tag.script_name()})"
@@ -114,11 +114,11 @@ def language(code: str) -> Language:
 
 @cache
 def to_flores(code: str) -> str:
-    """The FLORES code of a language, given by ISO 639-1, ISO 639-3, BCP 47 or FLORES code.
+    """Convert an ISO 639-1, ISO 639-3, BCP 47 or FLORES code to a FLORES code.
 
-    A macrolanguage means its dominant member, as CLDR has it; a code without a script means the
-    script of FLORES, and of several there the likeliest. A language that FLORES does not have gets
-    `iso3_Script`; what is no language code is returned as it is.
+    A macrolanguage becomes its dominant member according to CLDR. A code without a script gets the
+    script of FLORES; if FLORES has several, the likeliest. A language that FLORES does not have
+    gets `iso3_Script`. Text that is not a language code is returned unchanged.
 
     >>> [to_flores(code) for code in ("fr", "zh", "cmn", "sw", "zh-TW", "la", "made-up")]
     ['fra_Latn', 'zho_Hans', 'zho_Hans', 'swh_Latn', 'zho_Hant', 'lat_Latn', 'made-up']
@@ -130,14 +130,14 @@ def to_flores(code: str) -> str:
         return MEMBERS[code]
     iso = tag.to_alpha3()
     likely = tag.maximize().script or ""
-    found = _flores_of(iso) or _members(tag.prefer_macrolanguage().language)
+    known = _flores_of(iso) or _members(tag.prefer_macrolanguage().language)
     if tag.script:
-        found = tuple(each for each in found if each.endswith(tag.script))
-    if not found:
-        made = f"{iso}_{likely}" if likely else iso
+        known = tuple(flores for flores in known if flores.endswith(tag.script))
+    if not known:
+        new = f"{iso}_{likely}" if likely else iso
         # Moldavian, `mo`, is `mol`, which is Romanian.
-        return made if made == code else to_flores(made)
-    return next((each for each in found if each.endswith(likely)), found[0])
+        return new if new == code else to_flores(new)
+    return next((flores for flores in known if flores.endswith(likely)), known[0])
 
 
 def is_language(code: str) -> bool:
@@ -147,12 +147,12 @@ def is_language(code: str) -> bool:
 
 @cache
 def _tag(code: str) -> Tag | None:
-    """The language of a code, `None` if it names none."""
+    """langcodes' tag of a code; `None` if it is not a language code."""
     from langcodes import Language as Tag
     from langcodes.tag_parser import LanguageTagError
 
     try:
-        # Normalised, `kzj` would be `dtp`, another task of Tatoeba; but `fra` has to become `fr`.
+        # Normalisation turns `kzj` into `dtp`, another task of Tatoeba, but is needed for `fra`.
         tag = Tag.get(code, normalize=False)
         tag = tag if tag.is_valid() else Tag.get(code)
         return tag if tag.is_valid() and tag.to_alpha3() else None
@@ -167,7 +167,7 @@ def _flores_of(iso: str) -> tuple[str, ...]:
 
 @cache
 def _members(macrolanguage: str | None) -> tuple[str, ...]:
-    """Languages of FLORES that are the dominant member of a macrolanguage, in each script."""
+    """FLORES codes of the dominant member of a macrolanguage, in all scripts."""
     tags = {code: _tag(code.partition("_")[0]) for code in FLORES_CODES}
     return tuple(
         code

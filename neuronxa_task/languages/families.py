@@ -1,10 +1,9 @@
-"""The family of each language, by the classification of Glottolog 5 (glottolog.org).
+"""The family of each language, as classified by Glottolog 5 (glottolog.org).
 
-Languages of one family are no independent observations: they share words, scripts and much of their
-training data. The names are those of Glottolog's top-level families, where a language isolate is a
-family of its own, a creole belongs to the family of its lexifier, and constructed languages are one
-group. The codes beside the families are our reading of it: every language of FLORES-200 and of
-Tatoeba's bitext mining.
+Languages of a family are not independent observations: they share words, scripts and much of their
+training data. The names are Glottolog's top-level families. A language isolate is its own family, a
+creole belongs to the family of its lexifier, and constructed languages are one group. We assigned
+the codes: all languages of FLORES-200 and of Tatoeba's bitext mining.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ _FAMILY_OF = {iso: family for family, codes in FAMILIES.items() for iso in codes
 def family(code: str) -> str:
     """Family of a language by its FLORES code.
 
-    A language that the table does not have is a family of its own, named by its code: nothing is
-    known that would make it depend on another one.
+    A language that is not in the table is its own family, named by its code, because nothing is
+    known about its relatives.
 
     >>> family("fra_Latn"), family("swh_Latn"), family("eus_Latn"), family("xyz_Latn")
     ('Indo-European', 'Atlantic-Congo', 'Basque', 'xyz')

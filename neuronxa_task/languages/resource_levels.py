@@ -1,11 +1,11 @@
-"""How much data a language has, by the classification of Joshi et al. 2020 (arXiv 2004.09095).
+"""How much data a language has, as classified by Joshi et al. 2020 (arXiv 2004.09095).
 
-Class 5 has most labelled and unlabelled data, class 0 hardly any. The authors publish a list by
-English names (microsoft.github.io/linguisticdiversity/assets/lang2tax.txt); the codes beside the
-classes are our reading of it. Where the list has a language under several names, the highest class
-counts. A macrolanguage's class goes to the member that stands for it here (`mandarin` to zho,
-`swahili` to swh), not to its other members. The list does not tell scripts apart. Languages that
-it does not have, or not under a name that is surely theirs, are unknown.
+Class 5 has the most labelled and unlabelled data, class 0 hardly any. The authors publish a list of
+English names (microsoft.github.io/linguisticdiversity/assets/lang2tax.txt); we assigned the codes.
+If the list has a language under several names, the highest class counts. A macrolanguage's class
+goes to its representative here (`mandarin` to zho, `swahili` to swh), not to its other members. The
+list does not distinguish scripts. Languages that it does not have, or only under an ambiguous name,
+are unknown.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _LEVEL_OF = {iso: level for level, codes in CLASSES.items() for iso in codes.spl
 
 
 def resource_level(code: str) -> str:
-    """Class of a language by its FLORES code: "0" to "5", or "unknown".
+    """Class of a language by its FLORES code, "0" to "5", or "unknown" if it has none.
 
     >>> resource_level("fra_Latn"), resource_level("swh_Latn"), resource_level("acm_Arab")
     ('5', '2', 'unknown')

@@ -19,29 +19,32 @@ COLUMNS = ("code", "name", "native_name", "script", "resource_level", "benchmark
 
 
 def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per language, in `COLUMNS`.
+    """Make the table of languages, one row each, in `COLUMNS`.
 
     Args:
         tasks: names of the harness's tasks.
-        benchmarks: only languages that all of these have; for none all of FLORES and of the tasks.
+        benchmarks: include only languages that all of these have; if empty, all languages of
+            FLORES and of the tasks.
 
     Raises:
-        NeuronXAError: a benchmark is unknown, or has no task here.
+        NeuronXAError: a benchmark is unknown, or has no task among `tasks`.
     """
     import pandas as pd
 
-    found = benchmarks_of(tasks)
-    if unknown := [name for name in benchmarks if name not in set().union(*found.values())]:
+    benchmarks_by_code = benchmarks_of(tasks)
+    if unknown := [
+        name for name in benchmarks if name not in set().union(*benchmarks_by_code.values())
+    ]:
         raise NeuronXAError(
-            f"no tasks of {one_of(map(repr, unknown))} in the installed harness; known benchmarks: "
-            f"{one_of((*ALIGNMENT, *benchmark_names()), at_most=20)}"
+            f"the installed harness has no tasks of {one_of(map(repr, unknown))}; known "
+            f"benchmarks: {one_of((*ALIGNMENT, *benchmark_names()), at_most=20)}"
         )
-    codes = dict.fromkeys((*FLORES_CODES, *sorted(found)))
+    codes = dict.fromkeys((*FLORES_CODES, *sorted(benchmarks_by_code)))
     rows = [
-        (each.code, each.name, each.native_name, each.script, each.resource_level, "; ".join(has))
+        (row.code, row.name, row.native_name, row.script, row.resource_level, "; ".join(has))
         for code in codes
-        for has in [found.get(code, [])]
-        for each in [language(code)]
+        for has in [benchmarks_by_code.get(code, [])]
+        for row in [language(code)]
         if all(name in has for name in benchmarks)
     ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -49,30 +52,30 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The table for a screen: of each language's benchmarks the first, and how many there are."""
+    """The table to print, with only the first benchmarks of each language and their number."""
     names = table["benchmarks"].str.split("; ")
-    first = [one_of(has, at_most=3) for has in names]
-    made: pd.DataFrame = table.assign(benchmarks=first)
-    return made
+    short = [one_of(has, at_most=3) for has in names]
+    printed: pd.DataFrame = table.assign(benchmarks=short)
+    return printed
 
 
 def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
-    """The benchmarks that each language is in, by FLORES code."""
+    """Benchmarks of each language, by FLORES code."""
     patterns = patterns_of([f"{name}={name}_{LANGUAGE}" for name in ALIGNMENT])
     names = list(tasks)
-    places = {found[:2] for task in names if (found := place(task, patterns)) is not None}
-    benchmarks = {benchmark for benchmark, _ in places}
-    places |= {
+    pairs = {match[:2] for task in names if (match := place(task, patterns)) is not None}
+    benchmarks = {benchmark for benchmark, _ in pairs}
+    pairs |= {
         (benchmark, FLORES_PIVOT)
         for benchmark, sibling in PIVOT_SIBLINGS.items()
         if benchmark in benchmarks and sibling in names
     }
     codes: dict[str, list[str]] = {}
-    for benchmark, code in sorted(places):
+    for benchmark, code in sorted(pairs):
         codes.setdefault(code, []).append(benchmark)
     return codes
 
 
 def harness_tasks() -> list[str]:
-    """Names of all tasks of the installed harness."""
+    """Names of all tasks of the installed harness, sorted."""
     return sorted(task_names())

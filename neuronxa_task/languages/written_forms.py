@@ -1,4 +1,4 @@
-"""How task names write a language: codes, locales, scripts, regions, English names."""
+"""Read the forms in which task names give a language: codes, locales, regions, English names."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import NamedTuple
 from neuronxa_task.languages.codes import is_language, to_flores
 
 CODE = re.compile(r"[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?(?:[_-][A-Z]{2})?")
-"""A language, perhaps a script, perhaps a region: `fr`, `zho_Hans`, `pt-BR`."""
+"""A language, optionally a script and a region: `fr`, `zho_Hans`, `pt-BR`."""
 
 LOCALE = re.compile(r"([a-z]{2,3})_([a-z]{2})")
-"""A language and a region in lower case: `fr_fr`. `eu_mt` (machine-translated) is none."""
+"""A language and a region in lower case: `fr_fr`, but not `eu_mt` (machine-translated)."""
 
 SCRIPT = re.compile(r"([a-z]{3})_([a-z]{4})(?:_([a-z]{4}))?")
-"""A language, a script and perhaps a regional variety in lower case: `fra_latn_cana`."""
+"""A language, a script and optionally a regional variety in lower case: `fra_latn_cana`."""
 
 FURTHER_REGIONS = {
     *("ar_xy", "es_la", "es_mx", "sw_ke", "en_gb", "pt_pt", "fr_ca", "zh_tw", "zh_hk"),
     *("nb_no", "nn_no", "no_no"),
 }
-"""Locales of another region than the language's likeliest one."""
+"""Locales whose region is not the language's likeliest one."""
 
 VARIETIES = frozenset("braz cana fran jord leba mexi pale peru port spai syri".split())
-"""Countries whose varieties of a language Global PIQA tests apart; its dialects are not here."""
+"""Countries whose varieties Global PIQA tests separately; dialects are not included."""
 
 ENGLISH_NAMES = {
     "bengali": "ben",
@@ -45,15 +45,15 @@ ENGLISH_NAMES = {
     "uighur": "uig",
     "uzbek": "uzn",
 }
-"""English names that differ from those of CLDR."""
+"""English names that differ from CLDR's, by code."""
 
 
 class WrittenLanguage(NamedTuple):
-    """A language as a task name gives it.
+    """A language read from a task name.
 
     Attributes:
-        code: FLORES code, or one of that form.
-        variety: region whose variety of the language is tested apart; empty for none.
+        code: FLORES code, or a code of that form.
+        variety: region of the variety, if varieties are tested separately; else empty.
     """
 
     code: str
@@ -62,7 +62,7 @@ class WrittenLanguage(NamedTuple):
 
 @cache
 def read_language(text: str) -> WrittenLanguage | None:
-    """The language that a part of a task's name stands for, `None` if it stands for none.
+    """Read a part of a task name as a language; `None` if it is not one.
 
     >>> [read_language(text).code for text in ("fr", "zh_cn", "hin_deva", "german", "pt-BR")]
     ['fra_Latn', 'zho_Hans', 'hin_Deva', 'deu_Latn', 'por_Latn']
@@ -71,10 +71,10 @@ def read_language(text: str) -> WrittenLanguage | None:
     """
     if CODE.fullmatch(text):
         return WrittenLanguage(to_flores(text)) if is_language(text) else None
-    if found := LOCALE.fullmatch(text):
-        return _locale(*found.groups())
-    if found := SCRIPT.fullmatch(text):
-        iso, script, variety = found.groups()
+    if match := LOCALE.fullmatch(text):
+        return _locale(*match.groups())
+    if match := SCRIPT.fullmatch(text):
+        iso, script, variety = match.groups()
         code = f"{iso}_{script.title()}"
         known = is_language(code) and (variety is None or variety in VARIETIES)
         return WrittenLanguage(to_flores(code), variety or "") if known else None
@@ -90,14 +90,14 @@ def _locale(language: str, region: str) -> WrittenLanguage | None:
     likely = Tag.get(language).maximize().territory
     if likely != region.upper() and f"{language}_{region}" not in FURTHER_REGIONS:
         return None
-    # Only of Chinese does the region decide the script.
+    # The region decides the script only for Chinese.
     code = f"{language}-{region.upper()}" if language == "zh" else language
     return WrittenLanguage(to_flores(code))
 
 
 @cache
 def _named(name: str) -> str | None:
-    """The language of an English name in lower case, its words joined by `_`."""
+    """The FLORES code of an English name in lower case with words joined by `_`; else `None`."""
     if name in ENGLISH_NAMES:
         return to_flores(ENGLISH_NAMES[name])
     if len(name) < 4 or not re.fullmatch(r"[a-z_]+", name):

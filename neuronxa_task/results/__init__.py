@@ -1,4 +1,4 @@
-"""Result files of the harness, read with care into one tidy table."""
+"""Read the harness's result files into one tidy table."""
 
 from neuronxa_task.results.collection import RunChoice
 from neuronxa_task.results.table import COLUMNS, Results, read_results

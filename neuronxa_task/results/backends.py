@@ -1,12 +1,13 @@
-"""Which of a model's arguments change the model, and which only how a backend runs it."""
+"""Which model arguments change the model, and which only change how a backend runs it."""
 
 from __future__ import annotations
 
 import ast
 import re
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+
+from neuronxa_task.harness import package_folder
 
 RUN_TIME = frozenset(
     """
@@ -25,8 +26,8 @@ RUN_TIME = frozenset(
     truncation trust_remote_code use_accelerate use_fast_tokenizer use_safetensors
     """.split()
 )
-"""Arguments of this and former versions of the harness, and of the engines behind its backends
-(vLLM, SGLang, accelerate), to which it hands on what its own constructors do not name.
+"""Arguments that change only how a model runs, in all versions of the harness and in the engines of
+its backends (vLLM, SGLang, accelerate), to which it passes on unknown arguments.
 """
 
 CHANGING = re.compile(
@@ -35,36 +36,36 @@ CHANGING = re.compile(
     r"|hidden_size|num_layers|num_attention|num_query|ckpt|checkpoint|temperature"
     r"|^(?:pretrained|model|path|engine|model_id|model_path|deployment_id|load)$"
 )
-"""In an argument's name: it may be another model, whatever the harness calls it next."""
+"""Parts of argument names that may change the model, also in future versions."""
 
 DEFAULTS = {"revision": "main", "load_format": "auto", "chat_template_args": "{}"} | dict.fromkeys(
     ("load_in_4bit", "load_in_8bit", "autogptq", "gptqmodel"), "False"
 )
-"""What the harness takes where an argument is not given; nothing, for all others.
+"""The harness's defaults of arguments that change the model, other than none.
 
-Not every `False` is as good as nothing: `enable_thinking` is on where it is not given.
+`False` is not always the default: `enable_thinking` is on by default.
 """
 
-OF_THE_TOKENIZER = frozenset({"tokenizer", "tokenizer_path", "tokenizer_name"})
-"""Arguments that name a tokenizer; the model's own is none that changes it."""
+TOKENIZER_NAMES = frozenset({"tokenizer", "tokenizer_path", "tokenizer_name"})
+"""Arguments that name a tokenizer; naming the model's own tokenizer changes nothing."""
 
 
 def changes_model(argument: str, value: str, base: str | None) -> bool:
     """Whether two runs that differ in a model argument ran different models.
 
-    What the harness's own constructors name changes how a model runs, unless its name says
-    otherwise; an argument that nobody knows is taken to change the model.
+    An argument of the harness's constructors changes how a model runs, unless its name says
+    otherwise. An unknown argument is assumed to change the model.
 
     Args:
-        argument: its name.
-        value: its value as text.
+        argument: name of the argument.
+        value: its value in one of the runs, as text.
         base: name of the weights.
     """
     if argument in RUN_TIME or value in ("", "None", DEFAULTS.get(argument)):
         return False
-    if value == base or (argument in OF_THE_TOKENIZER and value.casefold() == str(base).casefold()):
+    if value == base or (argument in TOKENIZER_NAMES and value.casefold() == str(base).casefold()):
         return False
-    if argument in OF_THE_TOKENIZER:
+    if argument in TOKENIZER_NAMES:
         return True
     if argument.startswith("tokenizer_"):
         return False
@@ -73,16 +74,15 @@ def changes_model(argument: str, value: str, base: str | None) -> bool:
 
 @cache
 def constructor_arguments() -> frozenset[str]:
-    """Names of the arguments of all model constructors of the installed harness.
+    """Argument names of all model constructors in the installed harness.
 
-    They are read from its source: importing vLLM or SGLang to ask them would take a minute, where
-    it works at all. Empty where the harness is not installed or laid out in another way.
+    They are read from the source, since importing vLLM or SGLang would take a minute if it works at
+    all. Empty if the harness is not installed or has another layout.
     """
-    spec = find_spec("lm_eval")
+    package = package_folder()
     names: set[str] = set()
-    for root in (spec.submodule_search_locations if spec else None) or ():
-        for path in sorted((Path(root) / "models").glob("*.py")):
-            names.update(_arguments(path))
+    for path in sorted((package / "models").glob("*.py")) if package else ():
+        names.update(_arguments(path))
     return frozenset(names - {"self"})
 
 

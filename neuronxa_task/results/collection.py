@@ -1,4 +1,4 @@
-"""The newest run of every model and task, gathered file by file, and what is left out of it."""
+"""Collect the newest run of every model and task, and what was left out."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ SIBLINGS = frozenset(PIVOT_SIBLINGS.values())
 
 @dataclass(frozen=True)
 class RunChoice:
-    """Which runs of benchmarks are read; NeuronXA's tasks have no such settings.
+    """Which runs of benchmarks to use; NeuronXA's tasks have no such settings.
 
     Attributes:
-        num_fewshot: number of examples in the prompt; any for `None`.
-        chat_template: whether the model's chat template was applied; either for `None`.
+        num_fewshot: number of few-shot examples; `None` for any.
+        chat_template: whether the model's chat template was applied; `None` for either.
     """
 
     num_fewshot: int | None = None
     chat_template: bool | None = None
 
     def takes(self, run: TaskRun) -> bool:
-        """Whether a run is one of them."""
+        """Whether the choice includes a run."""
         facts = facts_of(run.signature)
         if "pivot" in facts:
             return True
@@ -42,26 +42,26 @@ class RunChoice:
 
 
 def _change(before: str, after: str) -> str:
-    """What a newer signature changed that may have changed the scores; empty for nothing."""
+    """What differs between two signatures and may change the scores; empty if nothing does."""
     old, new = settings_of(before), settings_of(after)
     if old.get("shots") != new.get("shots"):
-        return f"other settings ({old.get('shots')} shots by {new.get('shots')}: --num-fewshot)"
+        return f"other settings ({old.get('shots')} shots, now {new.get('shots')}: --num-fewshot)"
     if old.get("chat") != new.get("chat"):
         return "other settings (chat template: --chat-template or --no-chat-template)"
     if old != new:
         return "other settings"
-    facts = [each for each in map(facts_of, (before, after)) if "model" in each]
-    models = {(weights_of(each), each.get("hooks")) for each in facts}
+    known = [facts for facts in map(facts_of, (before, after)) if "model" in facts]
+    models = {(weights_of(facts), facts.get("hooks")) for facts in known}
     return "other weights" if len(models) > 1 else ""
 
 
 @dataclass
 class Collection:
-    """The newest run of every model and task, and what is left out.
+    """The newest run of every model and task, and what was left out.
 
     Attributes:
-        patterns: how the tasks of benchmarks are named.
-        choice: which runs are read.
+        patterns: templates of the benchmarks' task names.
+        choice: which runs to use.
     """
 
     patterns: Sequence[Pattern]
@@ -78,15 +78,15 @@ class Collection:
     tasks: dict[str, None] = field(default_factory=dict)
 
     def add(self, file: ResultFile, model: str) -> None:
-        """Add a file's tasks; files have to come oldest first."""
+        """Add the tasks of a file; files must come in order of date, oldest first."""
         silent = self._parts_of_groups(file)
         for task, values in file.part("results").items():
             self.tasks[task] = None
-            where = place_of(file, task, self.patterns)
+            task_place = place_of(file, task, self.patterns)
             if is_predict_only(values):
                 self.unmeasured.append(printable(task))
-            elif where is not None:
-                self._keep(read_task(file, model, task, where, values))
+            elif task_place is not None:
+                self._keep(read_task(file, model, task, task_place, values))
             elif task in SIBLINGS and measures(values):
                 run = read_task(file, model, task, TaskPlace(task, FLORES_PIVOT), values)
                 if run.numbers and self.choice.takes(run):
@@ -95,7 +95,7 @@ class Collection:
                 self.unknown[printable(task)] = None
 
     def _parts_of_groups(self, file: ResultFile) -> set[str]:
-        """Groups, whose members count, and the members of a group that itself counts."""
+        """Groups whose members are used, and members of groups that are used themselves."""
         silent: set[str] = set()
         for group, members in file.part("group_subtasks").items():
             if isinstance(members, list) and members:
@@ -118,9 +118,9 @@ class Collection:
         self.runs[run.model, run.task] = run
 
     def runs_by_language(self) -> list[TaskRun]:
-        """The runs; of two tasks that are the same language of a benchmark, the newer."""
+        """All runs; of several tasks for the same language of a benchmark, only the newest."""
         kept: dict[tuple[str, str, str], TaskRun] = {}
-        for run in sorted(with_means(self.runs.values()), key=lambda each: each.file.date):
+        for run in sorted(with_means(self.runs.values()), key=lambda run: run.file.date):
             before = kept.get((run.model, run.benchmark, run.language))
             if before is not None:
                 self.clashes.append(f"{before.task} for {run.task}")
@@ -128,7 +128,7 @@ class Collection:
         return [*kept.values(), *self._pivots(list(kept.values()))]
 
     def _pivots(self, runs: Sequence[TaskRun]) -> Iterator[TaskRun]:
-        """The English tasks that serve as the pivot of benchmarks that have none themselves."""
+        """English tasks, as the pivot of benchmarks that have no English."""
         languages: dict[tuple[str, str], set[str]] = defaultdict(set)
         for run in runs:
             languages[run.model, run.benchmark].add(run.language)
@@ -142,11 +142,11 @@ class Collection:
         for _, task in sorted(self.siblings.keys() - used):
             self.unknown[printable(task)] = None
 
-    def left_out(self) -> Iterator[str]:
-        """A note for each kind of thing that the runs do not hold.
+    def notes(self) -> Iterator[str]:
+        """Notes on everything that was left out, replaced or substituted.
 
         Raises:
-            NeuronXAError: the chosen settings are those of no run.
+            NeuronXAError: no run has the chosen settings.
         """
         for pattern in self.patterns:
             if pattern.given and not any(pattern.place(task) for task in self.tasks):
@@ -161,21 +161,21 @@ class Collection:
                     f"no benchmark was run with the chosen settings; there are runs with "
                     f"--num-fewshot {shots}"
                 )
-            yield f"{total} results left out, of other settings than those chosen ({shots} shots)"
+            yield f"{total} results left out, with other settings than chosen ({shots} shots)"
         if total := self.replaced.total():
             changes = (kind for kind in sorted(self.replaced) if kind)
-            remarks = "".join(f", {self.replaced[kind]} of them of {kind}" for kind in changes)
+            remarks = "".join(f", {self.replaced[kind]} of them with {kind}" for kind in changes)
             yield f"{total} results replaced by newer runs of the same model and task{remarks}"
         for benchmark, task in self.served.items():
-            yield f"{benchmark} has no English task; {task} serves as one"
+            yield f"{benchmark} has no English task; {task} is used instead"
         kinds: tuple[tuple[str, Sequence[Any]], ...] = (
-            ("tasks left out that are the same language of a benchmark as another", self.clashes),
+            ("tasks left out, as another task has the same benchmark and language", self.clashes),
             (
                 "tasks of no known benchmark left out (read them with --pattern)",
                 list(self.unknown),
             ),
             ("tasks left out, as --predict_only measures nothing", self.unmeasured),
-            ("values left out that are no numbers", self.unusable),
+            ("values left out, as they are not numbers", self.unusable),
         )
         for what, names in kinds:
             if names:

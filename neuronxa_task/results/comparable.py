@@ -1,4 +1,4 @@
-"""Whether scores may be set beside each other: their signatures tell how they were made."""
+"""Whether scores are comparable, according to the settings in their signatures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SOFTWARE = ("neuronxa", "torch", "transformers", "lm_eval")
 OF_A_MODEL = ("model", "dtype", "hooks")
 OF_A_LANGUAGE = ("data_hash", "version", "varieties")
 FREE = frozenset({*SOFTWARE, *OF_A_MODEL, *OF_A_LANGUAGE, "token_hash", "batch"})
-"""Facts that may differ within a benchmark: other languages are other sentences, and so on."""
+"""Facts that may differ within a benchmark; other languages have other sentences, for example."""
 
 
 def facts_of(signature: str) -> dict[str, str]:
-    """A signature taken apart.
+    """Split a signature into its facts.
 
     >>> facts_of("n:100|pivot:eng_Latn")
     {'n': '100', 'pivot': 'eng_Latn'}
@@ -30,12 +30,12 @@ def facts_of(signature: str) -> dict[str, str]:
 
 
 def settings_of(signature: str) -> dict[str, str]:
-    """The facts that have to be the same for all languages and models of a benchmark."""
+    """The facts that must agree for all languages and models of a benchmark."""
     return {key: value for key, value in facts_of(signature).items() if key not in FREE}
 
 
 def weights_of(facts: Mapping[str, str]) -> str:
-    """The fingerprint of a signature's model, without the hub commit that may go before it.
+    """The model's fingerprint in a signature, without the hub commit that may precede it.
 
     >>> weights_of({"model": "0a1b+2ac1024b"}), weights_of({"model": "2ac1024b"})
     ('2ac1024b', '2ac1024b')
@@ -44,14 +44,14 @@ def weights_of(facts: Mapping[str, str]) -> str:
 
 
 def _with_defaults(facts: dict[str, str]) -> dict[str, str]:
-    """With the setting that NeuronXA's signatures name only where it is not the default."""
+    """Add the setting that NeuronXA's signatures omit if it is the default."""
     return {"sample": FIRST} | facts if "pivot" in facts else facts
 
 
 def benchmark_signature(file: ResultFile, task: str) -> str:
-    """How the harness ran a downstream task, in the form of NeuronXA's signatures.
+    """How the harness ran a downstream task, as a signature like NeuronXA's.
 
-    What the file does not tell, as those of old versions, is left out.
+    Facts that the file does not have (in old versions) are left out.
     """
     content, config = file.content, file.part("config")
     facts = {
@@ -65,12 +65,12 @@ def benchmark_signature(file: ResultFile, task: str) -> str:
         "lm_eval": content.get("lm_eval_version"),
         "model": _weights(file),
     }
-    told = (f"{key}:{_plain(value)}" for key, value in facts.items() if value is not None)
-    return printable("|".join(told))
+    known = (f"{key}:{_plain(value)}" for key, value in facts.items() if value is not None)
+    return printable("|".join(known))
 
 
 def shots_of(file: ResultFile, task: str) -> int | None:
-    """Number of examples in a task's prompts, `None` if the file does not tell."""
+    """Number of few-shot examples of a task; `None` if the file does not say."""
     given = (
         file.part("n-shot").get(task),
         file.of_task("configs", task).get("num_fewshot"),
@@ -81,16 +81,16 @@ def shots_of(file: ResultFile, task: str) -> int | None:
 
 
 def _version(file: ResultFile, task: str) -> Any:
-    """A task's version; lm_eval 0.4.0 wrote `Yaml` for all of them."""
+    """Version of a task; `None` for lm_eval 0.4.0, which wrote `Yaml` for all tasks."""
     version = file.part("versions").get(task)
     return version if isinstance(version, (int, float)) else None
 
 
 def _weights(file: ResultFile) -> str | None:
-    """The weights of the file's model, where a NeuronXA task of the same run says them."""
+    """Identity of the model's weights, if a NeuronXA task of the same run recorded it."""
     signatures = (file.metadata(task).get("signature") for task in file.part("configs"))
     facts = [facts_of(line) for line in signatures if isinstance(line, str)]
-    models = {each["model"] for each in facts if "model" in each}
+    models = {known["model"] for known in facts if "model" in known}
     return models.pop() if len(models) == 1 else None
 
 
@@ -103,14 +103,14 @@ def _plain(value: Any) -> str:
 
 
 def differences(table: pd.DataFrame) -> list[str]:
-    """What differs between rows that would be set beside each other, one line per fact.
+    """Differences in settings between rows to compare, one line per fact.
 
-    Within a benchmark: every setting. Within a language of a benchmark: its sentences, and the
-    version of its task. Within a model: its weights and their precision. A fact that only some
-    signatures have (how experts count, say) is compared between those.
+    All settings must agree within a benchmark; sentences and task version within a language of a
+    benchmark; weights and precision within a model. A fact that only some signatures have (such as
+    how experts count) is compared between those.
 
     Args:
-        table: in the columns of `neuronxa_task.results.COLUMNS`.
+        table: rows in the columns `neuronxa_task.results.COLUMNS`.
     """
     together: dict[tuple[str, str], dict[str, list[str]]] = {}
     for model, benchmark, language, signature in dict.fromkeys(
@@ -141,11 +141,11 @@ def differences(table: pd.DataFrame) -> list[str]:
 
 
 def require_same_settings(table: pd.DataFrame, *, allow_mixed: bool = False) -> list[str]:
-    """Refuse rows that were made with different settings.
+    """Refuse to compare rows with different settings.
 
     Args:
-        table: in the columns of `neuronxa_task.results.COLUMNS`.
-        allow_mixed: return the differences, for the reader to be told, and go on.
+        table: rows in the columns `neuronxa_task.results.COLUMNS`.
+        allow_mixed: return the differences as notes instead of raising.
 
     Raises:
         NeuronXAError: settings differ.
@@ -161,7 +161,7 @@ def require_same_settings(table: pd.DataFrame, *, allow_mixed: bool = False) -> 
 
 
 def _choice(difference: str) -> str:
-    """What to do about a line of `differences` first."""
+    """Advice on a line of `differences`, for the start of the message."""
     for fact, option in CHOSEN_BY.items():
         if f" has {fact}:" in difference:
             return f"choose with {option}"
@@ -169,11 +169,11 @@ def _choice(difference: str) -> str:
 
 
 CHOSEN_BY = {"shots": "--num-fewshot", "chat": "--chat-template or --no-chat-template"}
-"""Options that choose among runs of different settings."""
+"""Options that choose among runs with different settings, by fact."""
 
 
 def versions(table: pd.DataFrame) -> list[str]:
-    """A line per program of which the rows come from several versions."""
+    """A note for each program that occurs in several versions."""
     signatures = [facts_of(line) for line in table["signature"].unique()]
     lines = []
     for program in SOFTWARE:
@@ -183,23 +183,23 @@ def versions(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-OF_A_LOADED_MODEL = {
+LOADED_MODEL_FACTS = {
     "model_sha": "commits",
     "model_num_parameters": "numbers of parameters",
     "model_dtype": "precisions",
 }
-"""What the harness notes of the model it loaded, in every result file."""
+"""Facts of the loaded model in every result file, and their names in notes."""
 
 
 def changed_models(files: Mapping[str, Sequence[tuple[str, ResultFile]]]) -> list[str]:
-    """A line per model and fact in which its runs differ.
+    """A note for each model and fact that differs between its runs.
 
     Args:
-        files: of each model, benchmarks and the files that their results are from.
+        files: by model, its benchmarks and the file of each.
     """
     lines = []
     for model, runs in files.items():
-        for fact, what in OF_A_LOADED_MODEL.items():
+        for fact, what in LOADED_MODEL_FACTS.items():
             values: dict[str, dict[str, None]] = {}
             for benchmark, file in runs:
                 if value := file.part("config").get(fact):

@@ -1,4 +1,4 @@
-"""Result files of the harness: found by their content, read with care, dated."""
+"""Find the harness's result files by content, and read and date them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,25 @@ from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.errors import printable as printable
 from neuronxa_task.results.formats import NO_RESULT_FILE, ForeignFileError, require_result_file
 
-PATTERN = "results_*.json"
-"""Names that the harness gives to result files, unless it is told another one."""
-
 MAX_BYTES = 256 * 2**20
-"""No honest result file comes near: all 15,000 tasks of lm_eval 0.4.13 at once are some 50 MB."""
+"""Largest file that is read; all 15,000 tasks of lm_eval 0.4.13 together take about 50 MB."""
 
 LARGE = 2**20
-"""Larger JSON is looked into before it is parsed: folders also hold tokenizers."""
+"""Larger JSON is checked before it is parsed, since folders may also contain tokenizers."""
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
-"""A date in a file's name, as the harness writes it; some file systems have no colons."""
+"""A date in a file's name, as the harness writes it, with or without colons."""
 
 
 @dataclass(frozen=True)
 class ResultFile:
-    """One result file, its parts checked to be mappings.
+    """One result file, with access to its parts as mappings.
 
     Attributes:
-        path: where it was read.
+        path: path of the file.
         content: the parsed JSON.
-        date: when the run began, in seconds since 1970; where the content has no date, that of the
-            file's name, and of the file itself where that has none either.
+        date: start of the run in seconds since 1970: from the content, else from the file's name,
+            else the time of the file's last change.
     """
 
     path: Path
@@ -45,7 +42,7 @@ class ResultFile:
 
     @property
     def began(self) -> str:
-        """`date` as people write it, in UTC."""
+        """`date` in ISO 8601, in UTC."""
         return datetime.fromtimestamp(self.date, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def part(self, name: str) -> Mapping[str, Any]:
@@ -59,23 +56,24 @@ class ResultFile:
         return entry if isinstance(entry, dict) else {}
 
     def metadata(self, task: str) -> Mapping[str, Any]:
-        """The metadata of a task's configuration, where NeuronXA leaves layers and signature."""
+        """The metadata of a task's configuration, which has NeuronXA's layers and signature."""
         metadata = self.of_task("configs", task).get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
 
 def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
-    """Read result files and those in folders, at any depth; each file once.
+    """Read result files, and those in folders at any depth; each file once.
 
     Args:
-        paths: files, which must be result files, and folders, of whose JSON files those that are
-            none are left out and counted, by reason.
+        paths: result files and folders. Other JSON files in folders are left out and counted by
+            reason.
 
     Returns:
         The files, oldest run first, and notes on what was left out.
 
     Raises:
-        NeuronXAError: a path does not exist, a given file is no result file, or there is none.
+        NeuronXAError: a path does not exist, a given file is not a result file, or no result file
+            is found.
     """
     read: dict[Path, ResultFile] = {}
     damaged: list[str] = []
@@ -123,7 +121,7 @@ def _dated_by_file(files: Iterable[ResultFile]) -> Iterator[str]:
 
 
 def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:
-    """Files to read, each with whether the user named it."""
+    """The files to try, and whether the user named each of them."""
     if path.is_dir():
         yield from ((file, False) for file in sorted(path.rglob("*.json")) if file.is_file())
     elif path.is_file():
@@ -136,7 +134,7 @@ def read_file(path: Path) -> ResultFile:
     """Read one result file.
 
     Raises:
-        ForeignFileError: it is JSON that the harness did not write.
+        ForeignFileError: it is valid JSON, but not written by the harness.
         NeuronXAError: it cannot be read, or is not JSON.
     """
     return ResultFile(path, content := _parse(path), _date(path, content))
@@ -156,7 +154,7 @@ def _parse(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise NeuronXAError(f"{path} cannot be read: {error.strerror}") from error
     except RecursionError:
-        raise NeuronXAError(f"{path} is no result file: nested too deeply") from None
+        raise NeuronXAError(f"{path} is not a result file: nested too deeply") from None
     except ValueError as error:
         if isinstance(error, NeuronXAError):
             raise
@@ -193,7 +191,7 @@ def _date_inside(content: Mapping[str, Any]) -> float | None:
 
 
 def date_in_name(path: Path) -> str | None:
-    """The date in a file's name as it is written there, which files of one run share.
+    """The date in a file's name, as written; all files of a run have the same.
 
     >>> date_in_name(Path("belebele_2025-10-09T08-55-00.000000.json"))
     '2025-10-09T08-55-00.000000'

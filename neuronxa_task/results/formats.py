@@ -1,4 +1,4 @@
-"""Whether JSON is a result file of the harness, of any version since 0.3, and what else it is."""
+"""Recognise result files of the harness (0.3 or later), and those of other programs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from neuronxa_task.errors import NeuronXAError
 
-NO_RESULT_FILE = "no result files of lm_eval"
+NO_RESULT_FILE = "not result files of lm_eval"
 FORMATS = {
-    "Open LLM Leaderboard 1": "results of the Open LLM Leaderboard 1 (their tasks are English)",
+    "Open LLM Leaderboard 1": "results of the Open LLM Leaderboard 1 (English tasks)",
     "lighteval": "results of lighteval",
     "bigcode": "results of bigcode-evaluation-harness",
     "MTEB": "results of MTEB",
@@ -22,25 +22,25 @@ class ForeignFileError(NeuronXAError):
     """JSON that the harness did not write.
 
     Attributes:
-        format: what such files are, in words.
+        format: description of such files, for notes.
     """
 
     def __init__(self, path: Path, format: str, reason: str):
-        super().__init__(f"{path} is no result file of lm_eval: {reason}")
+        super().__init__(f"{path} is not a result file of lm_eval: {reason}")
         self.format = format
 
 
 def require_result_file(path: Path, content: Any) -> Mapping[str, Any]:
-    """Refuse JSON that is no result file: one has the objects `results` and `config`.
+    """Check that JSON is a result file, with the objects `results` and `config`.
 
     Raises:
-        ForeignFileError: it is none.
+        ForeignFileError: it is not.
     """
     if not isinstance(content, dict):
         raise ForeignFileError(path, NO_RESULT_FILE, f"a JSON {type(content).__name__}")
     if (name := _foreign_format(content)) is not None:
         kind = FORMATS[name]
-        raise ForeignFileError(path, kind, f"it has {kind}; run the tasks with lm_eval")
+        raise ForeignFileError(path, kind, f"it contains {kind}; run the tasks with lm_eval")
     for part in ("results", "config"):
         if not isinstance(content.get(part), dict):
             raise ForeignFileError(path, NO_RESULT_FILE, f"it has no object {part!r}")

@@ -1,4 +1,4 @@
-"""Which models of several result files are the same one, under one name or several."""
+"""Which models in several result files are the same, possibly under different names."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from neuronxa_task.results.model_names import ModelName, name_of_model
 
 @dataclass
 class _Model:
-    """What the files under one name tell of the model.
+    """What the files under one name say about the model.
 
     Attributes:
-        weights: fingerprint and precision of each NeuronXA signature.
+        weights: fingerprint and precision in each NeuronXA signature.
         has_alignment: whether a file has NeuronXA scores.
-        has_other: whether a file has no such scores.
+        has_other: whether a file has other results.
     """
 
     weights: set[tuple[str, str]] = field(default_factory=set)
@@ -29,12 +29,12 @@ class _Model:
 
 @dataclass(frozen=True)
 class ModelNames:
-    """Names of the models of result files.
+    """Names of the models in result files.
 
     Attributes:
-        of_file: the name of each file's model, in the order of the files.
-        notes: what was joined.
-        hints: which models may be the same one.
+        of_file: name of each file's model, in the order of the files.
+        notes: which names were joined.
+        hints: which models may be the same.
     """
 
     of_file: Sequence[str]
@@ -43,17 +43,17 @@ class ModelNames:
 
 
 def name_models(files: Sequence[ResultFile], aliases: Sequence[str] = ()) -> ModelNames:
-    """Name the models of all files, the same model the same.
+    """Name the models of all files, with equal names for equal models.
 
-    Two names are one model where they differ in the case of a hub name alone, or have equal
-    fingerprints; the user's aliases join others.
+    Two names are the same model if they differ only in the case of a hub name or have equal
+    fingerprints. The user's aliases join further names.
 
     Args:
-        files: the files.
-        aliases: `NAME=NAME` each: a name as tables show it, and the name to show instead.
+        files: the result files.
+        aliases: `OLD=NEW` each: a name as shown in tables, and its replacement.
 
     Raises:
-        NeuronXAError: an alias has another form, or names no model.
+        NeuronXAError: an alias has another form, or does not name a model.
     """
     names = [name_of_model(file) for file in files]
     models: dict[ModelName, _Model] = defaultdict(_Model)
@@ -78,7 +78,7 @@ def _add(model: _Model, file: ResultFile) -> None:
         signature = file.metadata(task).get("signature")
         if isinstance(signature, str) and (facts := facts_of(signature)).get("pivot"):
             aligned = True
-            # A fingerprint says nothing of what hooks do to a model.
+            # A fingerprint does not cover what hooks do to a model.
             if "model" in facts and "hooks" not in facts:
                 model.weights.add((weights_of(facts), facts.get("dtype", "")))
     model.has_alignment |= aligned
@@ -86,7 +86,7 @@ def _add(model: _Model, file: ResultFile) -> None:
 
 
 def _of_other_case(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelName]]:
-    """Hub names that differ in case alone, if no fingerprints tell them apart."""
+    """Hub names that differ only in case, unless their fingerprints differ."""
     groups: dict[tuple[str, tuple[str, ...]], list[ModelName]] = defaultdict(list)
     for name in models:
         if name.is_hub_name:
@@ -97,7 +97,7 @@ def _of_other_case(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelNam
 
 
 def _of_equal_weights(models: Mapping[ModelName, _Model]) -> Iterator[list[ModelName]]:
-    """Names of the same fingerprint."""
+    """Names with the same fingerprint."""
     groups: dict[tuple[tuple[str, str], tuple[str, ...]], list[ModelName]] = defaultdict(list)
     for name, model in models.items():
         if len(model.weights) == 1:
@@ -107,7 +107,7 @@ def _of_equal_weights(models: Mapping[ModelName, _Model]) -> Iterator[list[Model
 
 
 def _best_name(names: Iterable[str]) -> str:
-    """A hub's name before a path, as its owner spells it, as far as one can tell by capitals."""
+    """Prefer hub names to paths, then short names, then capitals (the owner's spelling)."""
 
     def rank(name: str) -> tuple[bool, int, int, str]:
         path = name[:1] in (".", "/", "~") or name.count("/") > 1
@@ -120,19 +120,19 @@ def _renamings(aliases: Sequence[str], known: set[str]) -> Mapping[str, str]:
     """New names by old ones."""
     renamed = {}
     for alias in aliases:
-        marks = [place for place, mark in enumerate(alias) if mark == "="]
-        splits = [(alias[:place].strip(), alias[place + 1 :].strip()) for place in marks]
+        signs = [index for index, character in enumerate(alias) if character == "="]
+        splits = [(alias[:index].strip(), alias[index + 1 :].strip()) for index in signs]
         splits = [(old, new) for old, new in splits if old and new]
         if not splits:
             raise NeuronXAError(
-                f"--alias {alias!r}; expected 'NAME=NAME': a model as tables show it, and the name "
-                "to show instead"
+                f"--alias is {alias!r}; expected 'OLD=NEW': a model as shown in tables, and its "
+                "new name"
             )
-        # A name may itself hold `=`, as in `org/model [revision=v2]`.
+        # A name may contain `=`, as in `org/model [revision=v2]`.
         fitting = [split for split in splits if split[0] in known]
         if not fitting:
             raise NeuronXAError(
-                f"--alias {alias!r} names no model of the results; they are: "
+                f"--alias is {alias!r}; expected one of the models of the results: "
                 f"{one_of(sorted(known), at_most=6)}"
             )
         old, new = max(fitting, key=lambda split: split[1] in known)
@@ -141,18 +141,17 @@ def _renamings(aliases: Sequence[str], known: set[str]) -> Mapping[str, str]:
 
 
 def _hints(models: Mapping[ModelName, _Model], shown: Mapping[ModelName, str]) -> Iterator[str]:
-    """Pairs of models of alike names, one with alignment alone and one without any."""
-    lone: dict[str, str] = {}
-    other: dict[str, str] = {}
+    """Hints on models with similar names, one with only alignment and one without."""
+    only_aligned: dict[str, str] = {}
+    only_measured: dict[str, str] = {}
     aligned = {shown[name] for name, model in models.items() if model.has_alignment}
     measured = {shown[name] for name, model in models.items() if model.has_other}
     for name, label in shown.items():
         last = name.base.rstrip("/").rpartition("/")[2].casefold()
         if label in aligned - measured:
-            lone[last] = label
+            only_aligned[last] = label
         elif label in measured - aligned:
-            other[last] = label
-    for last in lone.keys() & other.keys():
-        yield (
-            f"if {other[last]} is {lone[last]}, join them with --alias '{other[last]}={lone[last]}'"
-        )
+            only_measured[last] = label
+    for last in only_aligned.keys() & only_measured.keys():
+        old, new = only_measured[last], only_aligned[last]
+        yield f"if {old} is {new}, join them with --alias '{old}={new}'"

@@ -1,4 +1,4 @@
-"""Benchmarks that are a mean: over prompts of the same documents, or a language's varieties."""
+"""Benchmarks that are a mean over prompts, or over a language's regional varieties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuronxa_task.results.task_runs import TaskRun
 
 
 def with_means(runs: Iterable[TaskRun]) -> list[TaskRun]:
-    """The runs, those of prompts and varieties replaced by their means."""
+    """Replace runs of prompts and varieties with their means."""
     whole: list[TaskRun] = []
     partial: dict[tuple[str, str, str], list[TaskRun]] = defaultdict(list)
     for run in runs:
@@ -25,11 +25,11 @@ def with_means(runs: Iterable[TaskRun]) -> list[TaskRun]:
 
 
 def mean_run(parts: Sequence[TaskRun]) -> TaskRun:
-    """One run of the mean of each metric that all parts have.
+    """Average several runs: one run with the mean of each metric that all of them have.
 
-    The standard error of a mean over prompts is the mean of theirs: the documents are the same, so
-    that it would be smaller only as far as the prompts' errors are independent. Varieties have
-    documents of their own; their errors add up by squares, and so do their documents.
+    The standard error of a mean over prompts is the mean of their errors: the documents are the
+    same, so the errors are not independent. Varieties have different documents: their errors are
+    combined as √(Σ error²) / n, and their documents are added.
     """
     parts = sorted(parts, key=lambda run: (run.part or ("", ""), run.task))
     newest = max(parts, key=lambda run: run.file.date)
@@ -66,10 +66,10 @@ def _error(errors: Sequence[float], *, same_documents: bool) -> float:
 
 
 def _common_signature(parts: Sequence[TaskRun], further: dict[str, str]) -> str:
-    """The facts of all parts; of one in which they differ, every value."""
+    """The facts of all parts; if a fact differs, all of its values."""
     values: dict[str, dict[str, None]] = {}
     for run in parts:
         for fact, value in facts_of(run.signature).items():
             values.setdefault(fact, {})[value] = None
-    facts = {fact: "/".join(each) for fact, each in values.items()} | further
+    facts = {fact: "/".join(known) for fact, known in values.items()} | further
     return "|".join(f"{fact}:{value}" for fact, value in facts.items())

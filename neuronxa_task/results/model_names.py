@@ -1,4 +1,4 @@
-"""What the model of a result file is called: two different models never have the same name."""
+"""Name the model of a result file, so that different models never have the same name."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from neuronxa_task.results.backends import changes_model
 from neuronxa_task.results.files import ResultFile, printable
 
 BASES = ("pretrained", "model", "path", "engine", "model_id", "model_path")
-"""Model arguments that name the weights, in the order in which the harness looks."""
+"""Model arguments that name the weights, in the harness's order."""
 
-WHERE_WEIGHTS_ARE = frozenset({"revision", "subfolder"})
-"""Arguments that say which weights, and that do not matter once these are known to be equal."""
+LOCATIONS = frozenset({"revision", "subfolder"})
+"""Arguments that say where the weights are; irrelevant if the weights are known to be equal."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ModelName:
 
     Attributes:
         base: name or path of the weights.
-        others: what else makes the model another one, as `argument=value`.
+        others: other arguments that change the model, as `argument=value`.
     """
 
     base: str
@@ -34,19 +34,17 @@ class ModelName:
 
     @property
     def is_hub_name(self) -> bool:
-        """Whether it has the form of a hub's names, which differ in more than their case."""
+        """Whether the base has the form of a hub name; hub names ignore case."""
         return self.base.count("/") <= 1 and self.base[:1] not in (".", "/", "~", "\\")
 
     @property
     def behaviour(self) -> tuple[str, ...]:
-        """`others` without those that only say where the weights are."""
-        return tuple(
-            other for other in self.others if other.partition("=")[0] not in WHERE_WEIGHTS_ARE
-        )
+        """`others` without arguments that only say where the weights are."""
+        return tuple(other for other in self.others if other.partition("=")[0] not in LOCATIONS)
 
 
 def name_of_model(file: ResultFile) -> ModelName:
-    """The name of a file's model, whatever other files call it."""
+    """The name of a file's model, independent of other files."""
     arguments = model_arguments(file.part("config").get("model_args"))
     key = next((name for name in BASES if arguments.get(name)), None)
     base = _plain_path(arguments[key]) if key else _recorded_name(file)
@@ -59,12 +57,12 @@ def name_of_model(file: ResultFile) -> ModelName:
 
 
 def model_name(file: ResultFile) -> str:
-    """The weights' name or path, then in brackets whatever else makes the model another one."""
+    """The name or path of the weights, followed by other arguments that change the model."""
     return str(name_of_model(file))
 
 
 def _plain_path(name: str) -> str:
-    """A path in its shortest form; hub names have no other.
+    """Normalise a path; hub names do not change.
 
     >>> _plain_path("./models/x/"), _plain_path("org/model")
     ('models/x', 'org/model')
@@ -73,7 +71,7 @@ def _plain_path(name: str) -> str:
 
 
 def model_arguments(given: Any) -> Mapping[str, str]:
-    """Model arguments as text, from the dictionary or from `key=value,…`."""
+    """Model arguments as strings by name, from a mapping or from `key=value,…`."""
     if isinstance(given, dict):
         return {str(key): str(value) for key, value in given.items()}
     if isinstance(given, str):

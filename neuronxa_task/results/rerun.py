@@ -1,4 +1,4 @@
-"""The command that makes a result file again, as far as the file tells."""
+"""Reconstruct the command that made a result file, as far as the file says."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from neuronxa_task.settings import METADATA_OF_OTHER_TASKS, SETTINGS, Settings
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)
 DEFAULT_PIVOTS = (FLORES_PIVOT, TATOEBA_PIVOT)
 INSTALLED = re.compile(r"(^|/)(lm_eval/tasks|neuronxa_task/task_configs)/")
-"""In the path of a task file that needs no `--include_path`."""
+"""Matches paths of task files that need no `--include_path`."""
 
 
 def command_of(file: ResultFile) -> str:
-    """The `lm_eval` command of a result file: model, tasks, settings.
+    """The `lm_eval` command for a result file: model, tasks and settings.
 
-    What does not change a score (device, cache, output) is left out. The harness does not record
-    whether `--num_fewshot` was given; it is written when all benchmarks of the run agree on it.
+    Options that do not change scores (device, cache, output) are left out. The harness does not
+    record `--num_fewshot`; it is included if all benchmarks of the run have the same number.
     """
     config = file.part("config")
     options = {
@@ -50,14 +50,14 @@ def command_of(file: ResultFile) -> str:
 
 
 def _arguments(given: Any) -> str | None:
-    """Model arguments as the command takes them."""
+    """Model arguments in the form of the command line."""
     if isinstance(given, dict):
         return ",".join(f"{key}={value}" for key, value in given.items())
     return given if isinstance(given, str) else None
 
 
 def _asked_tasks(file: ResultFile) -> list[str]:
-    """Groups and tasks that are in no other group of the run."""
+    """Groups and tasks that are not members of another group of the run."""
     members = {
         member
         for subtasks in file.part("group_subtasks").values()
@@ -70,7 +70,7 @@ def _asked_tasks(file: ResultFile) -> list[str]:
 
 
 def _own_tasks(file: ResultFile) -> str | None:
-    """Folder of tasks that are not the harness's own."""
+    """Folder of the user's own tasks, if any."""
     for task in file.part("configs"):
         source = file.metadata(task).get("config_source")
         if isinstance(source, str) and not INSTALLED.search(Path(source).as_posix()):
@@ -79,13 +79,13 @@ def _own_tasks(file: ResultFile) -> str | None:
 
 
 def _settings(file: ResultFile) -> str | None:
-    """Settings other than the defaults, where all tasks of the run that have one have the same."""
+    """Settings that are not the default and agree in all tasks that have them, as JSON."""
     metadata = [file.metadata(task) for task in file.part("configs")]
-    scored = [each for each in metadata if "signature" in each]
+    scored = [entry for entry in metadata if "signature" in entry]
     chosen: dict[str, Any] = {}
     for names, tasks in ((SETTINGS, scored), (sorted(METADATA_OF_OTHER_TASKS), metadata)):
         for name in names:
-            values = [each[name] for each in tasks if each.get(name) is not None]
+            values = [entry[name] for entry in tasks if entry.get(name) is not None]
             same = bool(values) and all(value == values[0] for value in values)
             if same and not _is_default(name, values[0]):
                 chosen[name] = values[0]

@@ -107,7 +107,7 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
     import pandas as pd
 
     runs = collected.runs_by_language()
-    left_out = list(collected.left_out())
+    left_out = list(collected.notes())
     if not runs:
         raise NeuronXAError(
             "; ".join(

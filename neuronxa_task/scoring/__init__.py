@@ -1,1 +1,1 @@
-"""Sentence pairs in, the layers that align them out: every module hands on to the next."""
+"""From sentence pairs to the layers at which they are aligned; data flows in one direction."""

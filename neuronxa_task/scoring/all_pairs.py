@@ -1,7 +1,7 @@
-"""Alignment of every pair of languages, from sentence vectors that are kept on the way.
+"""Alignment of every pair of languages, from stored sentence vectors.
 
-A run scores each language against the pivot, one after the other, and forgets it. For all pairs the
-vectors of every language are kept, in memory or, above a budget, in memory-mapped files.
+A run scores one language after the other against the pivot and discards its vectors. For all pairs,
+the vectors of all languages are kept in memory or, above a budget, in memory-mapped files.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.scoring.similarity import cosine, inner_products
 
 MEMORY_BUDGET = 2 * 1024**3
-"""Vectors are kept in memory up to here, and in files beyond."""
+"""Bytes of vectors to keep in memory; more than these go to files."""
 
 BLOCK_SENTENCES = 1000
-"""Sentences on either side of a block of language pairs, whose similarities are held at a time."""
+"""Sentences on each side of a block of language pairs that is compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class LayerShape:
     """One layer of one representation.
 
     Attributes:
-        score: the score it counts towards: `nasca`, `navca` or `mexa`.
-        features: neurons, or the hidden size.
-        largest: the largest possible value, if all values are whole numbers.
+        score: the score it belongs to: `nasca`, `navca` or `mexa`.
+        features: number of neurons, or the hidden size.
+        largest: the largest possible value if all values are integers, else `None`.
     """
 
     score: str
@@ -54,13 +54,13 @@ class VectorStore:
     """Sentence vectors of several languages, layer by layer; a context manager.
 
     Args:
-        languages: their names.
-        sentences: n, of each language.
-        layers: the layers, in the order in which `add` takes them.
-        folder: where files go, if memory is not enough.
+        languages: names of the languages.
+        sentences: number n of sentences per language.
+        layers: the layers, in the order in which `add` receives them.
+        folder: folder for files, if memory is not enough; the temporary folder by default.
 
     Raises:
-        NeuronXAError: the folder's disk is too small.
+        NeuronXAError: the disk is too small.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class VectorStore:
 
     @property
     def bytes(self) -> int:
-        """Size of all vectors."""
+        """Size of all vectors in bytes."""
         per_sentence = sum(layer.features * layer.dtype.itemsize for layer in self.layers)
         return int(per_sentence * self.sentences * len(self.languages))
 
@@ -112,12 +112,12 @@ class VectorStore:
         return np.memmap(Path(self._folder.name) / f"{index}.bin", layer.dtype, "w+", shape=shape)
 
     def add(self, language: str, vectors: Iterator[Tensor]) -> None:
-        """Keep a language's vectors, `[n, features]` for each layer."""
+        """Store a language's vectors, `[n, features]` for each layer."""
         for kept, layer in zip(self._vectors, vectors, strict=True):
             kept[self._row[language]] = layer.cpu().numpy()
 
     def layer(self, index: int, languages: slice) -> Tensor:
-        """`[languages · n, features]` float32: a layer's vectors of consecutive languages."""
+        """`[languages · n, features]` float32: a layer's vectors for consecutive languages."""
         vectors = self._vectors[index][languages].astype(np.float32)
         return torch.from_numpy(vectors.reshape(-1, self.layers[index].features))
 
@@ -138,18 +138,18 @@ class VectorStore:
 def score_all_pairs(
     store: VectorStore, progress: Callable[[int], object] = lambda count: None
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Score every pair of languages, as `neuronxa_task.score` scores one.
+    """Score every pair of languages, as `neuronxa_task.score` scores one pair.
 
     Args:
-        store: the vectors of every language, sentence i parallel in all of them.
-        progress: called with the number of language pairs done, of one layer, after each block.
+        store: vectors of all languages, with parallel sentences.
+        progress: called after each block with the number of language pairs done in one layer.
 
     Returns:
-        By score, `[languages, languages]`: fraction of sentence pairs that are weakly aligned, mean
-        over layers. Symmetric; the diagonal is 1 for distinct sentences.
+        By score, `[languages, languages]`: fraction of weakly aligned sentence pairs, mean over
+        layers. Symmetric; the diagonal is 1 if the sentences are distinct.
     """
     languages = len(store.languages)
-    depth = dict.fromkeys(dict.fromkeys(layer.score for layer in store.layers), 0)
+    depth = dict.fromkeys((layer.score for layer in store.layers), 0)
     totals = {score: np.zeros((languages, languages)) for score in depth}
     blocks = list(_blocks(languages, store.block))
     for index, layer in enumerate(store.layers):
@@ -167,7 +167,7 @@ def score_all_pairs(
 
 
 def _aligned(rows: Tensor, columns: Tensor, n: int) -> Tensor:
-    """`[a, b]` float64: fraction of aligned pairs of each of a languages with each of b."""
+    """`[a, b]` float64: fraction of aligned pairs, for a languages with b languages."""
     similarity = cosine(inner_products(rows, columns))
     # [a, b, n, n]: row sentence k of one language, column sentence j of the other
     similarity = similarity.view(len(rows) // n, n, len(columns) // n, n).transpose(1, 2)

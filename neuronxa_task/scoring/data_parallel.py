@@ -1,4 +1,4 @@
-"""How the processes of a run share its sentences, and what they exchange."""
+"""Data parallelism: processes that divide the sentences of a run, and what they exchange."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Processes:
     Attributes:
         rank: index of this process.
         size: number of processes.
-        device: where tensors are exchanged.
-        group: names them to `torch.distributed`; `None` if they are all there are.
+        device: device on which tensors are exchanged.
+        group: their group in `torch.distributed`; `None` for all processes.
     """
 
     rank: int = 0
@@ -34,7 +34,7 @@ class Processes:
     group: ProcessGroup | None = None
 
     def gather(self, value: Any) -> list[Any]:
-        """Every process's value, by rank, on every process."""
+        """Gather the values of all processes, by rank, on every process."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -42,7 +42,7 @@ class Processes:
         return values
 
     def fail_together(self, failure: NeuronXAError | None) -> None:
-        """Raise on every process what one of them met, so that none waits for it."""
+        """Raise an error of one process on all processes, so that none of them waits."""
         for message in self.gather(None if failure is None else str(failure)):
             if message is not None:
                 raise failure or NeuronXAError(message)
@@ -50,18 +50,18 @@ class Processes:
 
 @dataclass(frozen=True)
 class DataParallel(Processes):
-    """Processes that hold the model each and share the sentences.
+    """Processes that each have the whole model and divide the sentences.
 
     Attributes:
-        replicated: every process received all documents, so each works on some of them and the
-            results are exchanged. So it is with `torchrun` on CPUs, where the harness starts the
-            processes but splits documents only between GPUs.
+        replicated: whether every process received all documents, so that each works on a part and
+            the results are exchanged. This happens with `torchrun` on CPUs, since the harness
+            splits documents only between GPUs.
     """
 
     replicated: bool = False
 
     def own(self, documents: Sequence[T]) -> list[T]:
-        """The documents this process works on, of those it received."""
+        """The documents that this process works on, among those it received."""
         return list(documents[self.rank :: self.size] if self.replicated else documents)
 
     def maximum(self, tensor: Tensor) -> Tensor:

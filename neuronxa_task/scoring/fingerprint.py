@@ -1,13 +1,13 @@
-"""A fingerprint of what computes: the body's weights, wherever they are, its modules, its settings.
+"""A fingerprint of everything that computes a state: weights, modules and settings of the body.
 
-Weights may be in memory, offloaded, sharded over processes or quantised; the fingerprint is that of
-the whole. Every bit of them counts. A tensor's sum is
+Weights may be in memory, offloaded, sharded over processes or quantised; the fingerprint covers the
+whole model and every bit of its weights. The sum of a tensor is
 
     Σ_i bits(x_i) · w_1[i_1] · … · w_d[i_d]   (mod 2⁶⁴)
 
-with the element's bits as a whole number and pseudo-random odd weights w for its place along every
-dimension, so that exchanged columns are seen, and changes that cancel in a plain sum. Sums modulo
-2⁶⁴ are exact in any order: those of the shards add up to that of the whole.
+with the bits of each element as an integer, and pseudo-random odd weights w for its index in each
+dimension. So swapped columns change the sum, and so do changes that cancel in a plain sum. Sums
+modulo 2⁶⁴ are exact in any order, and the sums of shards add up to the sum of the whole tensor.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from neuronxa_task.ffn.body import running_parts
 from neuronxa_task.ffn.unwrap import unwrapped
 
 HEAD = "pooler"
-"""Child of a body that is computed from the last hidden state, so that no state depends on it."""
+"""Child of a body that only reads the last hidden state, so no state depends on it."""
 
 NOT_COMPUTED_WITH = frozenset(
-    # of configurations: where the model is from, and what is seen elsewhere in the signature
+    # of configurations: origin of the model, and facts elsewhere in the signature
     "_name_or_path name_or_path _commit_hash transformers_version architectures dtype torch_dtype "
     "model_type quantization_config distributed_config _experts_implementation_internal "
-    # of modules: set by loading, training and sharding; shapes are seen in the weights
+    # of modules: set by loading, training and sharding; the weights have the shapes
     "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached "
     "forward".split()
 )
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 CHUNK = {"cpu": 30_000}
-"""Elements that are summed at a time: on a processor few enough for its cache, and for torch to
-start no threads, which would take longer than the sums."""
+"""Elements to sum at a time; on a CPU, few enough for the cache and for torch to start no threads,
+which would take longer than the sums."""
 CHUNK_ELSEWHERE = 2**24
 
 
 def fingerprint(model: nn.Module) -> str:
     """Eight hex digits that change with whatever changes a hidden state or a neuron.
 
-    They cover every bit of the parameters and buffers of the body that is run (both halves of an
-    encoder-decoder model), the classes and settings of its modules, adapters and their state among
-    them, and its configuration. Heads count nothing, nor do the device, the sharding, or where the
-    model was loaded from. The weights are read once, also from disk where they are offloaded.
+    They cover every bit of the body's parameters and buffers (of encoder and decoder, if the model
+    has both), the classes and settings of its modules, including adapters and their state, and its
+    configuration. They do not depend on heads, device, sharding or the origin of the model. Weights
+    are read once, from disk if they are offloaded.
 
-    Where a model is split over processes, all of them must ask at once.
+    If a model is split over processes, all of them must call this function together.
 
     Raises:
-        NeuronXAError: no text layers are found in the model.
+        NeuronXAError: the model has no text layers.
     """
     root = unwrapped(model)
     prefixes = {module: name for name, module in root.named_modules()}
@@ -76,7 +76,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _settings(part: nn.Module) -> Iterator[str]:
-    """Configuration, classes and plain attributes of all modules."""
+    """Configuration, classes and plain attributes of all modules, as lines of text."""
     from transformers import PreTrainedModel
 
     seen: set[int] = set()
@@ -98,9 +98,9 @@ def _settings(part: nn.Module) -> Iterator[str]:
 
 
 def _is_setting(name: str, value: Any, of_model: bool) -> bool:
-    """Whether an attribute can change what its module computes; weights are seen elsewhere.
+    """Whether an attribute can change what its module computes; weights are covered elsewhere.
 
-    Models hold much about how they were loaded, but what they compute with are numbers.
+    A model has many attributes about how it was loaded; only its numbers enter the computation.
     """
     if name.startswith("_") or name in NOT_COMPUTED_WITH or isinstance(value, nn.Module):
         return False
@@ -114,7 +114,7 @@ def _is_head(path: str) -> bool:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """The value as JSON can hold it, the same in every process; `None` for what is no setting."""
+    """A JSON form of a value that is equal in every process; `None` if it is not a setting."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Enum):
@@ -146,7 +146,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _tensors(part: nn.Module) -> dict[str, Any]:
-    """Parameters, buffers, also those that are not saved, and what quantisation saves besides."""
+    """Parameters, buffers (also unsaved ones), and further state that quantisation saves."""
     named: dict[str, Any] = dict(part.state_dict())
     named |= dict(part.named_buffers(remove_duplicate=False))
     named |= dict(part.named_parameters(remove_duplicate=False))
@@ -154,21 +154,21 @@ def _tensors(part: nn.Module) -> dict[str, Any]:
 
 
 def _in_memory(root: nn.Module, name: str, weight: Any) -> Any:
-    """The weight, from where accelerate's hooks take it for a forward pass if it is offloaded."""
+    """The weight; if it is offloaded, loaded as accelerate's hooks do for a forward pass."""
     if not (isinstance(weight, Tensor) and weight.is_meta):
         return weight
     path = name
     while path:
-        path = path.rpartition(".")[0]  # a hook may hold the weights of all below it
+        path = path.rpartition(".")[0]  # a hook may have the weights of all modules below
         hook: Any = getattr(root.get_submodule(path), "_hf_hook", None)
-        for one in getattr(hook, "hooks", [hook]):
-            if (weights := getattr(one, "weights_map", None)) is not None:
+        for part in getattr(hook, "hooks", [hook]):
+            if (weights := getattr(part, "weights_map", None)) is not None:
                 return weights[name[len(path) :].lstrip(".")]
     return weight
 
 
 class _Sums:
-    """Sums of named tensors; shards are added up over the processes at the end, all at once."""
+    """Sums of named tensors; sums of shards are added over the processes together, at the end."""
 
     def __init__(self) -> None:
         self._sums: list[tuple[str, int]] = []
@@ -178,7 +178,7 @@ class _Sums:
         self._known: dict[int, int] = {}
 
     def add(self, name: str, value: Any) -> None:
-        """Take in a tensor, or what a quantised one is made of."""
+        """Add a tensor, or the parts of a quantised tensor."""
         if isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
                 self.add(f"{name}.{index}", item)
@@ -198,22 +198,22 @@ class _Sums:
             self._sums.append((_title(name, value), self._once(value)))
 
     def _once(self, value: Tensor) -> int:
-        """The sum of a tensor; of one that is tied to another, the sum that is known already."""
-        if not isinstance(value, nn.Parameter):  # which may be gone by the time of the next one
+        """The sum of a tensor, computed once for tied parameters."""
+        if not isinstance(value, nn.Parameter):  # its id may be reused
             return _bit_sum(value)
         if id(value) not in self._known:
             self._known[id(value)] = _bit_sum(value)
         return self._known[id(value)]
 
     def _add_shard(self, name: str, value: Any) -> None:
-        """This process's part of a `DTensor`, with the places of its elements in the whole."""
+        """Add this process's part of a `DTensor`, with the indices of its elements in the whole."""
         from torch.distributed.tensor import distribute_tensor
 
         mesh, (placement,) = value.device_mesh, value.placements
         local: Tensor = value.to_local()
         dim, sum_here = getattr(placement, "dim", None), 0
         if dim is not None:
-            # The indices along the split dimension are split as the weight is.
+            # Split the indices along the split dimension in the same way as the weight.
             fused = {"split_factor": f} if (f := getattr(placement, "split_factor", None)) else {}
             indices = torch.arange(value.shape[dim], device=local.device)
             how = [type(placement)(0, **fused)]
@@ -226,14 +226,14 @@ class _Sums:
         self._sums.append((_title(name, value), sum_here))
 
     def lines(self) -> list[str]:
-        """A line for every tensor: its name, type, shape and the sum of the whole of it."""
-        found = [number for _, number in self._sums]
+        """A line for every tensor: its name, dtype, shape, and the sum of the whole tensor."""
+        sums = [number for _, number in self._sums]
         if self._sharded:
-            own = torch.tensor([_signed(found[i]) for i in self._sharded], device=self._device)
+            own = torch.tensor([_signed(sums[i]) for i in self._sharded], device=self._device)
             torch.distributed.all_reduce(own, group=self._group)
-            for place, number in zip(self._sharded, own.tolist(), strict=True):
-                found[place] = number % 2**64
-        return [f"{title} {n:016x}" for (title, _), n in zip(self._sums, found, strict=True)]
+            for index, number in zip(self._sharded, own.tolist(), strict=True):
+                sums[index] = number % 2**64
+        return [f"{title} {n:016x}" for (title, _), n in zip(self._sums, sums, strict=True)]
 
 
 def _title(name: str, value: Tensor) -> str:
@@ -245,19 +245,19 @@ def _signed(number: int) -> int:
 
 
 def _bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
-    """Sum of the bits of all elements, weighted by their places, modulo 2⁶⁴.
+    """Sum of the bits of all elements, weighted by their indices, modulo 2⁶⁴.
 
     Args:
-        tensor: any shape and type, or a part of a larger one.
-        held: where it is a part, by dimension the places of its rows in the whole.
+        tensor: a tensor of any shape and dtype, or a part of a larger one.
+        held: for a part, the indices of its elements in the whole, by split dimension.
     """
     bits = _as_integers(tensor.detach())
     if bits.numel() == 0:
         return 0
-    by_dim = [_place_weights(dim, size) for dim, size in enumerate(bits.shape)]
-    for dim, places in (held or {}).items():
-        whole = _place_weights(dim, int(places.max()) + 1)
-        by_dim[dim] = whole[places.cpu()]
+    by_dim = [_index_weights(dim, size) for dim, size in enumerate(bits.shape)]
+    for dim, indices in (held or {}).items():
+        whole = _index_weights(dim, int(indices.max()) + 1)
+        by_dim[dim] = whole[indices.cpu()]
     *outer, last = (weights.to(bits.device) for weights in by_dim)
     rows = torch.ones(1, dtype=torch.int64, device=bits.device)
     for weights in outer:
@@ -278,7 +278,7 @@ def _bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
 
 
 def _as_integers(tensor: Tensor) -> Tensor:
-    """The bits of the elements, `[…]` integers; one dimension or more."""
+    """The bits of the elements as integers, with at least one dimension."""
     if tensor.is_quantized:
         tensor = tensor.dequantize()
     if tensor.layout is not torch.strided:
@@ -290,8 +290,8 @@ def _as_integers(tensor: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _place_weights(dim: int, size: int) -> Tensor:
-    """`[size]` odd whole numbers, the same everywhere: splitmix64 (Steele et al. 2014)."""
+def _index_weights(dim: int, size: int) -> Tensor:
+    """`[size]` pseudo-random odd integers, equal everywhere: splitmix64 (Steele et al. 2014)."""
     z = torch.arange(size, dtype=torch.int64) + (dim << 40)
     z = (z + 1) * _signed(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

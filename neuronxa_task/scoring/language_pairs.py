@@ -1,4 +1,4 @@
-"""Requests and results: what the harness carries between a task and the model."""
+"""Requests and results, which the harness passes between a task and the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neuronxa_task.settings import StateSettings
 
 
 class Request(Protocol):
-    """The harness's `Instance`, as far as it is read here."""
+    """The attributes of the harness's `Instance` that are used here."""
 
     task_name: str
     doc_id: int
@@ -45,15 +45,15 @@ class RequestOptions:
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """What all results of a task have in common.
+    """Facts that all results of a task share.
 
     Attributes:
-        data_hash: names the sentence pairs that competed.
-        token_hash: names their token ids.
-        model: what of the model and the run can change the result.
+        data_hash: hash of the sentence pairs that were compared.
+        token_hash: hash of their token ids.
+        model: facts of the model and the run that can change the result.
         neuron_layers: the layers that have neurons.
-        surface: fraction of the pairs that find each other by the tokens they share.
-        intervals: low and high end of each score's 95 % interval, by score; none for few pairs.
+        surface: fraction of pairs that are aligned by their common tokens alone.
+        intervals: lower and upper bound of each score's 95 % interval; empty for few pairs.
         stability: scores of random subsets of the pairs, by score and subset size.
         pairs: with `pairs: true`, by score, the score with every other language.
     """
@@ -73,10 +73,10 @@ class PairResult:
     """The answer to a request: the layers at which one sentence pair is aligned.
 
     Attributes:
-        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1`
-            where that direction of weak alignment holds. Layers without neurons have none in
-            `nas_…` and `nav_…`; `emb_…` has one more, the state before the first layer.
-        task: what it has in common with the task's other results.
+        bits: `nas_from_pivot`, `nas_to_pivot`, … `emb_to_pivot`: one character per layer, `1` if
+            that direction of weak alignment holds. `nas_…` and `nav_…` skip layers without neurons;
+            `emb_…` has one more character, for the state before the first layer.
+        task: facts shared by all results of the task.
     """
 
     bits: dict[str, str]
@@ -87,16 +87,16 @@ class PairResult:
 
 
 TaskResults = dict[int, PairResult]
-"""A task's results by document."""
+"""A task's results by document id."""
 
 
 def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts) -> TaskResults:
-    """The alignment of some documents' pairs, in their order, as the harness carries it.
+    """Turn the alignment of sentence pairs into one result per document.
 
     Args:
-        alignment: of those pairs, among all of the task.
-        documents: their ids.
-        task: what the results have in common.
+        alignment: alignment of the pairs, among all pairs of the task.
+        documents: document ids of the pairs, in the same order.
+        task: facts shared by the results.
     """
     directions = {
         f"{name}_{direction}": getattr(retrieval, direction).T.tolist()
@@ -116,14 +116,14 @@ def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts
 
 
 def to_json(results: TaskResults) -> str:
-    """A task's results as text, for the harness's cache of responses."""
+    """Serialise a task's results, for the harness's cache of responses."""
     facts = next((asdict(result.task) for result in results.values()), None)
     bits = {document: result.bits for document, result in results.items()}
     return json.dumps({"task": facts, "bits": bits})
 
 
 def from_json(text: str) -> TaskResults:
-    """The results that `to_json` wrote."""
+    """Read results written by `to_json`."""
     stored = json.loads(text)
     if stored["task"] is None:
         return {}
@@ -149,11 +149,11 @@ class TaskPairs:
     Attributes:
         task: its name.
         settings: which states are compared.
-        documents: the n documents' ids, by pair.
+        documents: ids of the n documents, one per pair.
         pivot: n pivot sentences.
         target: their n translations.
-        own: the pairs this process works on, as indices.
-        options: how they are scored.
+        own: indices of the pairs that this process works on.
+        options: how to score them.
     """
 
     task: str
@@ -169,14 +169,9 @@ class TaskPairs:
         """The translations that this process encodes."""
         return [self.target[index] for index in self.own]
 
-    @property
-    def own_documents(self) -> list[int]:
-        """The documents that this process answers."""
-        return [self.documents[index] for index in self.own]
-
 
 def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[TaskPairs]:
-    """Group requests by task, over all processes.
+    """Group the requests of all processes by task.
 
     Raises:
         NeuronXAError: a task has fewer than two sentence pairs.
@@ -192,7 +187,7 @@ def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[
         if len(ids) < 2:
             raise NeuronXAError(
                 f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned "
-                "when it is closer than every other pair (raise --limit or num_sentences)"
+                "if it is closer than every other pair (increase --limit or num_sentences)"
             )
         own = set(processes.own(sorted(received[task])))
         options = RequestOptions(**documents[ids[0]][2])

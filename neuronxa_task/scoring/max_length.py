@@ -1,4 +1,4 @@
-"""How many tokens a model takes, by the rule of lm_eval 0.4.13 whichever harness is installed."""
+"""Maximum length of a model, by the rule of lm_eval 0.4.13 with any installed harness."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 NAMES = ("n_positions", "max_position_embeddings", "n_ctx")
 UNSET = int(1e30)
-"""What transformers gives as `model_max_length` of a tokenizer that knows none."""
+"""transformers' `model_max_length` of a tokenizer without a maximum."""
 
 DEFAULT = 2048
 
 
 def max_length(config: Any, tokenizer: PreTrainedTokenizerBase | None) -> int:
-    """Tokens that a model takes: by its text model's configuration, else by its tokenizer.
+    """Maximum number of tokens: from the text model's configuration, else from the tokenizer.
 
-    Earlier harnesses do not look at `text_config`, where models that read images, too, have it.
+    Earlier harnesses ignore `text_config`, where models that also read images have it.
 
     >>> from types import SimpleNamespace
     >>> max_length(SimpleNamespace(max_position_embeddings=256), None)

@@ -1,4 +1,4 @@
-"""Everything that is counted of a language, from its pairs' rivals, which pass once."""
+"""Compute all measurements of a language in one pass over the rivals of its pairs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from neuronxa_task.settings import SCORE_OF
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is counted of a language.
+    """The measurements of a language.
 
     Attributes:
-        alignment: which pairs are aligned at which layers, with each score's interval.
+        alignment: which pairs are aligned at which layers, and an interval for each score.
         stability: scores of random subsets of the pairs, by score and subset size.
     """
 
@@ -31,10 +31,11 @@ def measure(
     """Measure the alignment of a language's pairs.
 
     Args:
-        layers: rivals at each layer of the neuron states, then the values, the hidden states.
+        layers: rivals at each layer, first by neuron states, then neuron values, then hidden
+            states.
         neuron_layers: the layers that have neurons.
-        hidden_states: how many hidden states there are.
-        pairs: n.
+        hidden_states: number of hidden states.
+        pairs: number n of pairs.
     """
     depths = {"nas": len(neuron_layers), "nav": len(neuron_layers), "emb": hidden_states}
     retrievals: list[Retrieval] = []

@@ -1,4 +1,4 @@
-"""Changes to what a model computes that are the user's code: no fingerprint tells them apart."""
+"""Detect user code that changes what a model computes, which no fingerprint covers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ LIBRARIES = frozenset(
     "torch transformers accelerate peft torchao bitsandbytes optimum deepspeed gptqmodel hqq "
     "kernels".split()
 )
-"""Packages whose hooks place, shard or quantise a model, and leave what it computes as it is."""
+"""Packages whose hooks place, shard or quantise a model without changing what it computes."""
 
 
 def count_patches(model: nn.Module) -> int:
-    """How many hooks, exchanged forwards and exchanged functions change what `model` computes.
+    """Count hooks, replaced forwards and replaced functions that may change what `model` computes.
 
-    Those of the libraries that place, shard, quantise or adapt a model are not counted: what they
-    do is seen in the weights and the configuration.
+    Those of libraries that place, shard, quantise or adapt a model are not counted, since their
+    effect is covered by the weights and the configuration.
 
     Raises:
-        NeuronXAError: no text layers are found in the model.
+        NeuronXAError: the model has no text layers.
     """
     parts = running_parts(unwrapped(model))
     modules = {module for part in parts for module in part.modules()}
@@ -36,7 +36,7 @@ def count_patches(model: nn.Module) -> int:
 
 
 def _patches_of(module: nn.Module) -> Iterator[object]:
-    """The module's own foreign hooks and forwards."""
+    """Foreign hooks and forwards of a module."""
     for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
         if _is_foreign(hook):
             yield hook
@@ -51,14 +51,14 @@ def _patches_of(module: nn.Module) -> Iterator[object]:
     for name, value in vars(module).items():
         if not (inspect.isroutine(value) or isinstance(value, functools.partial)):
             continue
-        # A model's code may hold functions of its own, but it exchanges no forward.
+        # A model's own code may store functions, but does not replace forward.
         own = set() if name in {"forward", "_old_forward"} else {_package(kind)}
         if _is_foreign(value, also=own, besides=vars(home)["forward"]):
             yield value
 
 
 def _patches_of_torch() -> Iterator[object]:
-    """Hooks on all modules, exchanged functions of torch, and modes that see every call."""
+    """Foreign global hooks, replaced functions of torch, and modes that intercept every call."""
     from torch.nn.modules import module as torch_module
 
     for hooks in (torch_module._global_forward_pre_hooks, torch_module._global_forward_hooks):
@@ -71,12 +71,12 @@ def _patches_of_torch() -> Iterator[object]:
 def _is_foreign(
     value: Any, *, also: Collection[str] = (), besides: Callable[..., Any] | None = None
 ) -> bool:
-    """Whether code outside of the libraries takes part in a callable.
+    """Whether a callable contains code from outside the libraries.
 
     Args:
         value: function, method, partial application, decorated function, or callable object.
         also: further packages that are not foreign.
-        besides: a function that is not foreign, with all that it wraps.
+        besides: a function that is not foreign, including everything it wraps.
     """
     known = set() if besides is None else set(map(id, _layers(besides)))
     return any(
@@ -86,7 +86,7 @@ def _is_foreign(
 
 
 def _layers(value: Any) -> Iterator[Any]:
-    """The functions that run when `value` is called, from the outermost decorator inwards."""
+    """The functions that run if `value` is called, from the outermost decorator inwards."""
     while value is not None:
         if isinstance(value, functools.partial):
             value = value.func
@@ -98,8 +98,8 @@ def _layers(value: Any) -> Iterator[Any]:
 
 
 def _package(value: Any) -> str:
-    """The top-level package that a function, or the class of an object, is written in."""
-    if inspect.isfunction(value):  # `__module__` is a decorator's copy of the decorated
+    """The top-level package that defines a function, or the class of an object."""
+    if inspect.isfunction(value):  # decorators copy `__module__`
         name = value.__globals__.get("__name__")
     elif inspect.isroutine(value) or isinstance(value, type):
         name = value.__module__

@@ -1,4 +1,4 @@
-"""Tokens to sentence vectors, while the model runs: weights, and the sums they weigh."""
+"""Pool tokens to sentence vectors while the model runs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from neuronxa_task.ffn import DenseNeurons, Experts, Rows
 from neuronxa_task.settings import Pooling, StateSettings
 
 BLOCK_BYTES = 64 * 1024**2
-"""Memory that one intermediate result may take away from the CPU: columns are pooled in blocks."""
+"""Largest intermediate result on accelerators; columns are pooled in blocks of this size."""
 
 
 def is_cpu(device: torch.device) -> bool:
-    """Whether tensors are pooled one sentence at a time, which suits a processor's cache.
+    """Whether to pool one sentence at a time, which suits a CPU's cache.
 
-    The other way, all sentences at once in blocks of columns, gives the same on any device.
+    The alternative, all sentences at once in blocks of columns, gives the same on any device.
     """
     return device.type == "cpu"
 
 
 def pooling_weights(attention_mask: Tensor, pooling: Pooling) -> Tensor:
-    """Integer weights of the tokens of a batch, before division by their sum.
+    """Integer weights of the tokens in a batch, not yet divided by their sum.
 
-    `position`: w_t = t for the real tokens, t from 1, so that late tokens, which have seen the
-    sentence, count most (SGPT, arXiv 2202.08904, section 3; used by MEXA, arXiv 2410.05873).
+    `position`: w_t = t for the real tokens, from 1, so that late tokens, which have seen most of
+    the sentence, count most (SGPT, arXiv 2202.08904, section 3; used by MEXA, arXiv 2410.05873).
     `mean`: 1. `last`: 1 at the last real token only.
 
     Args:
-        attention_mask: `[batch, tokens]`, 1 for real tokens, padded on either side.
+        attention_mask: `[batch, tokens]`, 1 for real tokens; padding on either side.
+        pooling: `position`, `mean` or `last`.
 
     Returns:
         `[batch, tokens]` float32, 0 at padding.
@@ -50,12 +51,12 @@ def pooling_weights(attention_mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 class Pooler:
-    """Receives a batch's tensors as they pass and keeps their pooled rows.
+    """Receives the tensors of each batch, and keeps only their pooled rows.
 
-    The rows of a layer stay on the layer's device: a model may be spread over several.
+    The rows of a layer stay on its device, since a model may be spread over several devices.
 
     Args:
-        settings: which activations are read, and how they are pooled.
+        settings: which activations to read, and how to pool them.
         size: number of sentences.
         neurons_by_layer: number of neurons of every layer that has any.
     """
@@ -71,32 +72,32 @@ class Pooler:
 
     @property
     def nas(self) -> list[Tensor]:
-        """Sums of neuron states, per layer that has neurons `[size, F]`."""
+        """Weighted sums of neuron states, `[size, F]` for each layer that has neurons."""
         return self._of_layers(self._nas)
 
     @property
     def nav(self) -> list[Tensor]:
-        """Means of neuron values, likewise."""
+        """Weighted means of neuron values, `[size, F]` for each layer that has neurons."""
         return self._of_layers(self._nav)
 
     @property
     def emb(self) -> list[Tensor]:
-        """Means of hidden states, L+1 times `[size, H]`."""
+        """Weighted means of hidden states, `[size, H]` for each of L+1 states."""
         return [self._emb[index] for index in sorted(self._emb)]
 
     def _of_layers(self, pooled: dict[int, Tensor]) -> list[Tensor]:
-        # A layer whose experts no token of this process visited has shown nothing.
+        # Without a token routed to experts of this process, the layer was not called.
         return [
             pooled[layer] if layer in pooled else torch.zeros(self.size, width)
             for layer, width in self.neurons_by_layer.items()
         ]
 
     def start_batch(self, rows: list[int], mask: Tensor) -> None:
-        """The next tensors are of the sentences `rows`, with the attention mask `mask`."""
+        """Announce the next batch: the sentences `rows` with the attention mask `mask`."""
         self.rows = torch.tensor(rows)
         self.weights = pooling_weights(mask, self.settings.pooling)
         self.moved: dict[torch.device, Tensor] = {}
-        # Padding on the right is never touched on the CPU: tokens behind the last real one.
+        # On the CPU, tokens after the last real one are skipped.
         self.lengths = (mask.shape[1] - mask.flip(1).argmax(dim=1)).tolist()
 
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
@@ -107,14 +108,14 @@ class Pooler:
         self._keep_neurons(site.layer, site.start, active, value)
 
     def routed(self, site: Experts, rows: Rows) -> None:
-        """Pool one expert's neurons over the tokens routed to it."""
+        """Pool the neurons of one expert over the tokens routed to it."""
         device = rows.gate.device
-        own = self._weights_on(device).flatten()[rows.tokens] > 0
-        tokens, router = rows.tokens[own], rows.router[own]  # padding is routed, too
+        is_real = self._weights_on(device).flatten()[rows.tokens] > 0  # padding is routed, too
+        tokens, router = rows.tokens[is_real], rows.router[is_real]
         activations = {"gate": rows.gate, "product": rows.product}
         state = activations[self.settings.nas_site]
         value = activations[self.settings.nav_site]
-        # TensorFloat-32 would round a product of float32 matrices.
+        # With TensorFloat-32, products of float32 matrices would be rounded.
         exact = torch.float32 if is_cpu(device) else torch.float64
         counts = self._token_weights(tokens, exact)
         weights = counts / self._weights_on(device).sum(dim=1, keepdim=True)
@@ -122,12 +123,12 @@ class Pooler:
             weights *= router.abs().to(exact)
         start = site.start + rows.expert * site.mixture.intermediate_size
         for columns in _blocks(len(tokens) * exact.itemsize, state.shape[1]):
-            active = counts @ (state[own, columns] > 0).to(exact)
-            size = weights @ value[own, columns].abs().to(exact)
+            active = counts @ (state[is_real, columns] > 0).to(exact)
+            size = weights @ value[is_real, columns].abs().to(exact)
             self._keep_neurons(site.layer, start + columns.start, active, size)
 
     def _token_weights(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
-        """`[batch, rows]`: weight of every row in its own sentence, 0 in the others."""
+        """`[batch, rows]`: weight of each row in its own sentence, 0 in all others."""
         weights = self._weights_on(tokens.device)
         batch, length = weights.shape
         token_weights = torch.zeros(batch, len(tokens), dtype=dtype, device=tokens.device)
@@ -136,7 +137,7 @@ class Pooler:
         return token_weights
 
     def _weights_on(self, device: torch.device) -> Tensor:
-        """The weights, moved to a layer's device once per batch: experts ask for them often."""
+        """The weights on a layer's device, moved once per batch, since experts need them often."""
         if device not in self.moved:
             self.moved[device] = self.weights.to(device)
         return self.moved[device]
@@ -171,15 +172,15 @@ class Pooler:
 def sums_by_sentence(
     values: Tensor, weights: Tensor, lengths: Sequence[int], of: Summand
 ) -> Tensor:
-    """Weighted sums over the tokens, for a processor: a sentence at a time stays in its cache.
+    """Weighted sums over the tokens on a CPU, one sentence at a time to stay in the cache.
 
-    Three times faster than the whole batch at once.
+    Three times as fast as the whole batch at once.
 
     Args:
         values: `[batch, tokens, F]`.
         weights: `[batch, tokens]` float32.
-        lengths: tokens of each sentence up to its last real one.
-        of: what is summed.
+        lengths: number of tokens of each sentence up to its last real one.
+        of: what to sum.
 
     Returns:
         `[batch, F]` float32.
@@ -194,9 +195,17 @@ def sums_by_sentence(
 
 
 def sums_by_block(values: Tensor, weights: Tensor, of: Summand) -> Tensor:
-    """The same for accelerators: all sentences at once, in blocks of columns.
+    """Weighted sums over the tokens on accelerators: all sentences at once, in blocks of columns.
 
-    Its temporary memory is `BLOCK_BYTES` for each intermediate result, whatever F is.
+    Each intermediate result takes at most `BLOCK_BYTES`, for any F.
+
+    Args:
+        values: `[batch, tokens, F]`.
+        weights: `[batch, tokens]` float32.
+        of: what to sum.
+
+    Returns:
+        `[batch, F]` float32.
     """
     batch, tokens, width = values.shape
     sums = torch.empty(batch, width, device=values.device)
@@ -206,7 +215,7 @@ def sums_by_block(values: Tensor, weights: Tensor, of: Summand) -> Tensor:
 
 
 def _blocks(bytes_per_column: int, width: int) -> Iterator[slice]:
-    """All columns, as many at a time as take `BLOCK_BYTES`, but one at least."""
+    """Slices of all columns, each of at most `BLOCK_BYTES` but at least one column."""
     size = max(1, BLOCK_BYTES // max(1, bytes_per_column))
     for start in range(0, width, size):
         yield slice(start, min(start + size, width))
@@ -214,13 +223,13 @@ def _blocks(bytes_per_column: int, width: int) -> Iterator[slice]:
 
 @dataclass(frozen=True)
 class Summand:
-    """What is summed over the tokens, weighted, in the fastest exact way on either device."""
+    """A function of activations to sum over tokens, in the fastest exact form per device."""
 
     written: Callable[[Tensor, Tensor], Tensor]
-    """`[tokens, F]` of any dtype, into a float32 buffer."""
+    """CPU: `[tokens, F]` of any dtype, written to a float32 buffer."""
     summed: Callable[[Tensor, Tensor], Tensor]
-    """`[batch, tokens, F]` times `[batch, tokens, 1]` weights, in one pass; no matrix product,
-    which TensorFloat-32 would round."""
+    """Accelerators: the weighted sum of `[batch, tokens, F]` with weights `[batch, tokens, 1]`, in
+    one pass and without a matrix product, which TensorFloat-32 would round."""
 
 
 ACTIVE = Summand(

@@ -1,4 +1,4 @@
-"""What a score was computed from, as one line, in the manner of sacreBLEU (arXiv 1804.08771)."""
+"""Signatures: how a score was computed, on one line, as in sacreBLEU (arXiv 1804.08771)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What of the model and the run can change a score.
+    """Facts of the model and the run that can change a score.
 
     Attributes:
-        dtype: of the parameters; behind a `+` autocast's and the quantization's method, if any.
-        batch: batch size as asked for.
+        dtype: dtype of the parameters, then `+` and autocast's dtype or the quantisation, if any.
+        batch: requested batch size.
         model: the model's fingerprint, preceded by the hub commit it was loaded from, if any.
-        settings: names of the settings that matter to this kind of model, beside those that always
-            do: `side` of an encoder-decoder model, `expert_values` of a mixture of experts.
-        hooks: number of hooks and exchanged functions of the user's (see `count_patches`).
+        settings: names of further settings that matter for this kind of model: `side` for
+            encoder-decoder models, `expert_values` for mixtures of experts.
+        hooks: number of the user's hooks and replaced functions (see `count_patches`).
     """
 
     dtype: str
@@ -40,24 +40,24 @@ class ModelFacts:
 
     @property
     def may_be_cached(self) -> bool:
-        """Whether the fingerprint covers all that is computed, so that results may be kept."""
+        """Whether the fingerprint covers the whole computation, so that results can be cached."""
         return self.hooks == 0
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What was scored.
+    """The sentence pairs that were scored.
 
     Attributes:
         name: data set, folder or table.
-        revision: its commit, or `local`.
-        split: its split.
+        revision: commit of the data, or `local`.
+        split: split of the data.
         pivot: pivot language.
-        pairs: sentence pairs that were scored; `all` where those are all that the data has, so that
-            languages of unequal numbers have one setting.
-        data_hash: eight hex digits of those pairs.
-        token_hash: eight hex digits of their token ids: the tokenizer, its special tokens, and
-            where long sentences were cut.
+        pairs: number of sentence pairs; `all` for all pairs of the data, so that languages with
+            different numbers of pairs have equal settings.
+        data_hash: hash of the pairs, eight hex digits.
+        token_hash: hash of their token ids, eight hex digits, which depends on the tokenizer, its
+            special tokens and the truncation of long sentences.
         sample: `first`, or the seed of a random sample.
     """
 
@@ -74,15 +74,15 @@ class DataFacts:
 def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
     """All facts of a score as `key:value`, joined by `|`.
 
-    Scores are comparable when their signatures are equal up to `model:`, `data_hash:` and
-    `token_hash:` (other languages are other sentences) and what the user varied on purpose.
+    Scores are comparable if their signatures differ only in `model:`, `data_hash:` and
+    `token_hash:` (other languages have other sentences), and in what the user varied on purpose.
     """
     activation = {"nas": f"{settings.nas_site}>0", "nav": f"abs({settings.nav_site})"}
     facts = {
         "data": f"{data.name}@{data.revision}",
         "split": data.split,
         "n": data.pairs,
-        # Only where it is a choice, so that signatures of earlier versions stay comparable.
+        # Only if it is not the default, so that signatures of earlier versions stay comparable.
         **({} if data.sample == FIRST or data.pairs == ALL else {"sample": data.sample}),
         "pivot": data.pivot,
         **activation,
@@ -101,7 +101,7 @@ def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> st
 
 
 def software() -> dict[str, str]:
-    """Versions of this package and of those it computes with."""
+    """Versions of this package and of the packages it computes with."""
     version = importlib.metadata.version
     return {"neuronxa": version("lm-eval-neuronxa")} | {
         package: version(package) for package in ("torch", "transformers", "lm_eval")
@@ -125,11 +125,11 @@ def model_facts(lm: HFLM) -> ModelFacts:
 
 
 def _quantization(model: nn.Module) -> str | None:
-    """Its method and a hash of its configuration: the same weights can meet inputs in 8 bits."""
-    found: Any = getattr(getattr(model, "config", None), "quantization_config", None)
-    if found is None:
+    """Method of quantisation and a hash of its configuration, which may quantise inputs, too."""
+    config: Any = getattr(getattr(model, "config", None), "quantization_config", None)
+    if config is None:
         return None
-    facts: dict[str, Any] = found if isinstance(found, dict) else found.to_dict()
+    facts: dict[str, Any] = config if isinstance(config, dict) else config.to_dict()
     method = facts.get("quant_method", "quantized")
     text = json.dumps(facts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Cosine similarity of sentence vectors, in float64, from sums that processes can add up."""
+"""Cosine similarity of sentence vectors in float64, from sums that processes can add."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from torch import Tensor
 from neuronxa_task.errors import NeuronXAError
 
 BLOCK = 4096
-"""Features that are in float64 at a time, so that they stay in the cache: twice as fast for wide
-layers, and without memory for the millions of neurons that experts may have."""
+"""Features to convert to float64 at a time: twice as fast for wide layers, because they stay in the
+cache, and little memory for the millions of neurons that experts may have."""
 
 
 class InnerProducts(NamedTuple):
     """Inner products of two sets of vectors, from which their cosines follow.
 
-    They are sums over the features: those of two parts of the features add up to those of the
-    whole.
+    They are sums over the features, so the inner products of parts of the features can be added.
 
     Attributes:
-        cross: `[n, m]` float64, every pivot vector with every target vector.
-        pivot: `[n]` float64, every pivot vector with itself.
-        target: `[m]` float64, every target vector with itself.
+        cross: `[n, m]` float64, each pivot vector with each target vector.
+        pivot: `[n]` float64, each pivot vector with itself.
+        target: `[m]` float64, each target vector with itself.
     """
 
     cross: Tensor
@@ -32,14 +31,14 @@ class InnerProducts(NamedTuple):
 
 
 def inner_products(pivot: Tensor, target: Tensor) -> InnerProducts:
-    """Inner products of sentence vectors; those of equal vectors are equal to the bit.
+    """Inner products of sentence vectors; equal vectors have bitwise equal products.
 
     Args:
         pivot: `[n, features]`, any dtype.
-        target: `[m, features]`.
+        target: `[m, features]`, any dtype.
 
     Raises:
-        NeuronXAError: the shapes do not fit.
+        NeuronXAError: the shapes do not match.
     """
     if pivot.ndim != 2 or target.ndim != 2 or pivot.shape[1] != target.shape[1]:
         raise NeuronXAError(
@@ -54,17 +53,17 @@ def inner_products(pivot: Tensor, target: Tensor) -> InnerProducts:
         cross += p @ t.T
         pivot_squares += p.square().sum(dim=1)
         target_squares += t.square().sum(dim=1)
-    # A matrix product may round a row at its edge differently from an equal row inside.
+    # A matrix product may round equal rows differently, at its edge and inside.
     rows, columns = _first_equal(pivot, pivot_squares), _first_equal(target, target_squares)
     return InnerProducts(cross[rows][:, columns], pivot_squares, target_squares)
 
 
 def cosine(products: InnerProducts) -> Tensor:
-    """Cosine of every pivot vector with every target vector.
+    """Cosine of each pivot vector with each target vector.
 
     Returns:
-        `[n, m]` float64. A zero vector has no direction and no nearest neighbour: its similarities
-        are -inf.
+        `[n, m]` float64. A zero vector has no direction, so its similarities are -inf and it has no
+        nearest neighbour.
 
     >>> cosine(inner_products(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0], [0.0, 2.0]])))
     tensor([[0.7071, 0.0000]], dtype=torch.float64)
@@ -76,13 +75,13 @@ def cosine(products: InnerProducts) -> Tensor:
 
 
 def _first_equal(vectors: Tensor, squares: Tensor) -> Tensor:
-    """`[n]` int64: for each vector the index of the first one equal to it."""
+    """`[n]` int64: for each vector, the index of the first equal vector."""
     first = torch.arange(len(vectors), device=vectors.device)
     if vectors.shape[1] == 0:
         return first
     _, group, size = torch.unique(squares, return_inverse=True, return_counts=True)
-    for shared in torch.nonzero(size > 1).flatten():
-        members = torch.nonzero(group == shared).flatten()
+    for repeated in torch.nonzero(size > 1).flatten():
+        members = torch.nonzero(group == repeated).flatten()
         for index, member in enumerate(members[1:], start=1):
             is_equal = (vectors[members[:index]] == vectors[member]).all(dim=1)
             if is_equal.any():

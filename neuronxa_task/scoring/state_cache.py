@@ -1,4 +1,4 @@
-"""States of sentences that tasks share, so that each distinct sentence passes the model once."""
+"""Cache of sentence states, so that each distinct sentence passes the model only once."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.settings import StateSettings
 
 Sentence = tuple[StateSettings, tuple[int, ...]]
-"""What is encoded, and so what can be shared: settings and token ids."""
+"""Key of the cache: settings and token ids."""
 
 KEPT_BYTES = 4 * 1024**3
-"""States that later tasks need are kept up to here; beyond it their sentences pass again."""
+"""Bytes of states to keep for later tasks; sentences beyond it pass the model again."""
 
 
 class StateCache:
-    """States of the task in work, and of the sentences that a later task shares.
+    """States of the current task, and of sentences that later tasks need.
 
-    Memory holds one language and what is worth keeping, never all languages. For every task in
-    turn: `missing` names the sentences to encode, `add` takes their states, `take` gives the
-    task's.
+    Memory never has the states of all languages. For each task in turn, `missing` gives the
+    sentences to encode, `add` stores their states, and `take` returns the states of the task.
 
     Args:
-        tasks: the sentences of every task, in the order in which they will be taken.
+        tasks: sentences of each task, in the order of the calls of `take`.
     """
 
     def __init__(self, tasks: Iterable[Collection[Sentence]]) -> None:
@@ -34,15 +33,15 @@ class StateCache:
 
     @property
     def states(self) -> SentenceStates | None:
-        """The states that are kept."""
+        """The states in the cache; `None` if it is empty."""
         return self._states
 
     def missing(self, sentences: Collection[Sentence]) -> list[Sentence]:
-        """Those of a task's sentences whose states are not here, in the order of their ids."""
+        """The sentences that are not in the cache, in the order of their ids."""
         return sorted(set(sentences) - self._row.keys(), key=lambda sentence: sentence[1])
 
     def add(self, sentences: list[Sentence], states: SentenceStates) -> None:
-        """Keep the states of these sentences, of equal settings, in the same order."""
+        """Store the states of sentences with equal settings, in the same order."""
         first_row = len(self._row)
         if self._states is not None:
             states = SentenceStates.concatenate([self._states, states])
@@ -50,16 +49,16 @@ class StateCache:
         self._row |= {sentence: first_row + index for index, sentence in enumerate(sentences)}
 
     def take(self, sentences: Collection[Sentence]) -> tuple[SentenceStates, dict[Sentence, int]]:
-        """States that hold a task's sentences, all of which are here, and the row of each."""
+        """States that include a task's sentences, all of which must be cached, and their rows."""
         assert self._states is not None
         self._uses_left.subtract(sentences)
         return self._states, self._row
 
     def drop_unneeded(self, bytes_per_sentence: int) -> None:
-        """Forget sentences that no later task needs, and those beyond `KEPT_BYTES`.
+        """Drop sentences that no later task needs, and the rest beyond `KEPT_BYTES`.
 
         Args:
-            bytes_per_sentence: memory of one sentence's states.
+            bytes_per_sentence: size of the states of one sentence.
         """
         if self._states is None:
             return

@@ -1,4 +1,4 @@
-"""One pass: token ids in, pooled sentence vectors out, pooled while the model runs."""
+"""Encode sentences: token ids to pooled sentence vectors, in one pass of the model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from neuronxa_task.scoring.pooling import Pooler
 from neuronxa_task.settings import StateSettings
 
 LONGEST_SENTENCE = 5792
-"""Tokens up to which position weights add up exactly in float32 (t(t+1)/2 < 2**24)."""
-
+"""Most tokens for which position weights add up exactly in float32 (t(t+1)/2 < 2**24)."""
 
 SHORTEST_IN_BATCH = 0.75
-"""Length of a batch's shortest sentence, of its longest."""
+"""Least length of a sentence in a batch, relative to the longest."""
 
 
 @dataclass
@@ -27,10 +26,10 @@ class SentenceStates:
 
     Attributes:
         nas: per layer that has neurons `[n, F]` float32: Σ_t w_t·[activation > 0] with integer
-            weights. An exact integer, and the mean state times Σ_t w_t, which no cosine sees. The
-            neurons of an expert are inactive at a token that is not routed to it.
-        nav: likewise `[n, F]` float32: Σ_t w_t·|activation| / Σ_t w_t, an expert's activation times
-            its router weight unless the settings say otherwise.
+            weights. This is an exact integer: the mean state times Σ_t w_t, a factor that cancels
+            in cosines. Neurons of an expert are inactive at tokens not routed to it.
+        nav: per layer that has neurons `[n, F]` float32: Σ_t w_t·|activation| / Σ_t w_t, with an
+            expert's activation times its router weight unless the settings say otherwise.
         emb: L+1 times `[n, H]` float32: Σ_t w_t·hidden state / Σ_t w_t.
     """
 
@@ -39,7 +38,7 @@ class SentenceStates:
     emb: list[Tensor]
 
     def __getitem__(self, rows: Sequence[int]) -> SentenceStates:
-        """The states of some of the sentences, in the order of `rows`."""
+        """The states of the sentences `rows`, in this order."""
 
         def select(layers: list[Tensor]) -> list[Tensor]:
             return [layer[torch.tensor(rows, device=layer.device)] for layer in layers]
@@ -48,14 +47,14 @@ class SentenceStates:
 
     @property
     def bytes_per_sentence(self) -> int:
-        """Memory of one sentence's vectors."""
+        """Size of one sentence's vectors in bytes."""
         return sum(
             layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb)
         )
 
     @staticmethod
     def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
-        """The sentences of all parts, one after the other."""
+        """Concatenate the sentences of several states."""
 
         def join(of_parts: list[list[Tensor]]) -> list[Tensor]:
             return [torch.cat(layer) for layer in zip(*of_parts, strict=True)]
@@ -78,25 +77,25 @@ def encode(
     max_batch_tokens: int | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> SentenceStates:
-    """Run each sentence once and pool its neurons and hidden states.
+    """Run each sentence once, and pool its neurons and hidden states.
 
     Sentences are batched by length (see `batches`). Only pooled rows are kept: no
     `[batch, tokens, F]` tensor outlives its layer.
 
     Args:
         body: the model; see `find_body`.
-        sites: where its neurons are; see `find_sites`.
+        sites: its neurons; see `find_sites`.
         sentences: n lists of token ids, none empty.
         batch_size: sentences per forward pass.
-        settings: which activations are read, and how they are pooled.
-        pad_id: any id of the vocabulary; padding is masked.
-        max_batch_tokens: most tokens of a batch, padding included; a longer sentence is a batch of
-            its own.
-        progress: called with the number of sentences done after every batch.
+        settings: which activations to read, and how to pool them.
+        pad_id: any id of the vocabulary, since padding is masked.
+        max_batch_tokens: maximum number of tokens in a batch, padding included; a longer sentence
+            is a batch of its own.
+        progress: called after every batch with its number of sentences.
 
     Raises:
-        UnreadableSentenceError: a sentence without tokens or of more than 5,792, or an activation
-            that is not finite.
+        UnreadableSentenceError: a sentence has no tokens or more than 5,792, or an activation is
+            not finite.
     """
     for index, ids in enumerate(sentences):
         if not 1 <= len(ids) <= LONGEST_SENTENCE:
@@ -118,31 +117,31 @@ def encode(
 def batches(
     sentences: Sequence[Sequence[int]], batch_size: int, max_tokens: int | None = None
 ) -> list[list[int]]:
-    """Indices of the sentences, longest first, in batches of like length.
+    """Indices of the sentences in batches of similar length, longest first.
 
-    A batch ends, too, where a sentence is shorter than three quarters of its longest: on a full
-    processor a padded token costs as much as a real one.
+    A sentence shorter than three quarters of the batch's longest starts a new batch, because a
+    padded token costs as much as a real one on a busy processor.
 
     >>> batches([[1] * 4, [1] * 9, [1] * 8, [1] * 3, [1] * 7], batch_size=2)
     [[1, 2], [4], [0, 3]]
     >>> batches([[1] * 4, [1] * 4, [1] * 4], batch_size=8, max_tokens=10)
     [[0, 1], [2]]
     """
-    found: list[list[int]] = []
+    grouped: list[list[int]] = []
     longest = 0
     for row in sorted(range(len(sentences)), key=lambda index: -len(sentences[index])):
         length = len(sentences[row])
-        size = len(found[-1]) if found else batch_size
+        size = len(grouped[-1]) if grouped else batch_size
         too_long = max_tokens is not None and (size + 1) * longest > max_tokens
         if size == batch_size or too_long or length < SHORTEST_IN_BATCH * longest:
-            found.append([])
+            grouped.append([])
             longest = length
-        found[-1].append(row)
-    return found
+        grouped[-1].append(row)
+    return grouped
 
 
 def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask of a batch, padded on the right, `[batch, tokens]` int64."""
+    """Pad a batch on the right: token ids and attention mask, both `[batch, tokens]` int64."""
     width = max(map(len, sentences))
     ids = torch.full((len(sentences), width), pad_id)
     mask = torch.zeros((len(sentences), width), dtype=torch.long)
@@ -165,10 +164,10 @@ def _require_finite(states: SentenceStates) -> None:
 
 
 class UnreadableSentenceError(NeuronXAError):
-    """A sentence has no vector, so its pair has no score.
+    """A sentence cannot be encoded, so its pair has no score.
 
     Attributes:
-        sentence: its index among the sentences that were to be encoded.
+        sentence: index of the sentence among those to encode.
     """
 
     def __init__(self, message: str, sentence: int, name: str | None = None) -> None:
@@ -176,6 +175,6 @@ class UnreadableSentenceError(NeuronXAError):
         super().__init__(message.format(sentence=name or f"sentence {sentence + 1}"))
 
     def in_text(self, text: str) -> UnreadableSentenceError:
-        """The same error, which shows the sentence."""
+        """The same error with the sentence's text in its message."""
         shown = text if len(text) <= 120 else f"{text[:120]}…"
         return UnreadableSentenceError(self.message, self.sentence, f"the sentence {shown!r}")

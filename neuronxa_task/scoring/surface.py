@@ -1,4 +1,4 @@
-"""How much of an alignment score shared names, numbers and punctuation explain."""
+"""How much of an alignment score is due to common names, numbers and punctuation."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ TokenIds = Sequence[int]
 def surface(
     pivot: Sequence[TokenIds], target: Sequence[TokenIds], special: Collection[int] = ()
 ) -> float:
-    """Fraction of the pairs that find each other by the tokens they share; no model is run.
+    """Fraction of pairs that are aligned by their common tokens, without a model.
 
-    Sentences are compared by the cosine of their bag-of-token vectors, and counted like NASCA's
-    weakly aligned pairs: both must be each other's strictly nearest.
+    Sentences are compared by the cosine of their bag-of-tokens vectors. As for NASCA, a pair counts
+    if each sentence is the other's strictly nearest neighbour.
 
     Args:
         pivot: n sentences as token ids.
         target: their n translations.
-        special: ids that say nothing about a sentence, which are left out.
+        special: ids of special tokens, which are left out.
 
     Returns:
-        0 to 1.
+        A value from 0 to 1.
 
     >>> surface([[5, 6], [7, 8]], [[5, 9], [9, 9]])
     0.5
@@ -42,7 +42,7 @@ def surface(
 
 
 def _bags(sentences: Sequence[TokenIds], columns: dict[int, int]) -> Tensor:
-    """`[n, tokens]` float32: how often each token stands in each sentence."""
+    """`[n, tokens]` float32: how often each token occurs in each sentence."""
     bags = torch.zeros(len(sentences), len(columns))
     for row, ids in enumerate(sentences):
         for token, count in Counter(ids).items():

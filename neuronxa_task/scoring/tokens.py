@@ -1,4 +1,4 @@
-"""Sentences to token ids, by the tokenizer's own call."""
+"""Tokenize sentences with the tokenizer's own call."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ log = logging.getLogger(__name__)
 
 
 class TokenCache:
-    """Token ids of sentences, each tokenized once and cut at the model's maximum length.
+    """Token ids of sentences, each tokenized once and truncated to the model's maximum length.
 
-    The tokenizer is called with its defaults, special tokens included. The harness's `tok_encode`
-    is not used: it needs a bos or eos token, and adds no special tokens to a sentence that begins
-    with the bos token's text.
+    The tokenizer is called with its defaults, including special tokens. The harness's `tok_encode`
+    is not used, because it needs a bos or eos token, and adds no special tokens to a sentence that
+    starts with the text of the bos token.
 
     Args:
-        tokenizer: the model's.
-        model: what the ids are for; gives the size of the vocabulary.
-        max_length: tokens that the model takes.
-        add_bos_token: the harness's model argument of this name: whether special tokens are added,
-            or `None` for the tokenizer's own choice.
+        tokenizer: the model's tokenizer.
+        model: the model, which gives the size of the vocabulary.
+        max_length: maximum number of tokens.
+        add_bos_token: the harness's model argument of this name: whether to add special tokens;
+            `None` for the tokenizer's default.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class TokenCache:
         """Token ids of a sentence.
 
         Raises:
-            NeuronXAError: it has no tokens but special ones, or an id that the model has no
-                embedding for.
+            NeuronXAError: it has only special tokens, or an id for which the model has no
+                embedding.
         """
         if sentence not in self._ids:
             ids: Sequence[int] = self._tokenizer(sentence, **self._options)["input_ids"]
@@ -64,8 +64,8 @@ class TokenCache:
     def _check(self, sentence: str, ids: Sequence[int]) -> None:
         if self._no_text.issuperset(ids):
             raise NeuronXAError(
-                f"the tokenizer makes no tokens of the sentence {shortened(sentence)!r}; "
-                "expected text that it knows"
+                f"the tokenizer gives no tokens for the sentence {shortened(sentence)!r}; "
+                "expected text in its vocabulary"
             )
         if self._vocabulary is not None and not 0 <= min(ids) <= max(ids) < self._vocabulary:
             beyond = next(i for i in ids if not 0 <= i < self._vocabulary)
@@ -77,10 +77,10 @@ class TokenCache:
             )
 
     def warn_of_truncation(self) -> None:
-        """Say how many sentences were cut, if any."""
+        """Log how many sentences were truncated, if any."""
         if self.truncated:
             log.warning(
-                "%d of %d sentences are longer than the model's %d tokens and were cut there",
+                "%d of %d sentences were truncated to the model's maximum of %d tokens",
                 self.truncated,
                 len(self._ids),
                 self._max_length,
@@ -88,7 +88,7 @@ class TokenCache:
 
 
 def vocabulary_size(model: nn.Module) -> int | None:
-    """Token ids that a model has embeddings for; `None` if it does not embed by a table."""
+    """Number of a model's token embeddings; `None` if it has no table of embeddings."""
     find_embeddings: Any = getattr(model, "get_input_embeddings", None)
     try:
         embeddings = find_embeddings() if find_embeddings is not None else None
@@ -99,10 +99,10 @@ def vocabulary_size(model: nn.Module) -> int | None:
 
 
 def most_positions(model: nn.Module) -> int | None:
-    """Tokens that a model has learned positions for, where fewer than its configuration says.
+    """Number of usable learned positions, if it is less than the configuration says; else `None`.
 
-    RoBERTa and its kin count positions from behind the padding id, so the first ones are never
-    used: of 514, 512 are left.
+    RoBERTa and similar models count positions from the padding id + 1, so the first positions are
+    never used: 512 of 514 remain.
     """
     limits = [
         module.num_embeddings - module.padding_idx - 1

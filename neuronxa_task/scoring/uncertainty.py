@@ -1,4 +1,4 @@
-"""How sure a score is: resamples and subsets of its sentence pairs, from rivals found once."""
+"""Uncertainty of a score: resamples and subsets of its sentence pairs, from their rivals."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from neuronxa_task.scoring.alignment import Interval
 from neuronxa_task.scoring.rivals import Rivals
 
 StabilityCurve = dict[int, list[float]]
-"""By number of pairs, the score of each of 20 random subsets."""
+"""By number of pairs, the scores of 20 random subsets."""
 
 RESAMPLES = 500
 FEWEST_PAIRS = 20
-"""Below, an interval would cover less than it claims (tests/test_uncertainty.py)."""
+"""With fewer pairs, an interval would cover less than it claims (tests/test_uncertainty.py)."""
 FEW = 8
-"""Where fewer pairs than these are aligned at any layer, or fail to be at any, resamples hardly
-differ, and the interval of a proportion is the wider and the honest one."""
+"""If fewer pairs than this are ever aligned, or ever not aligned, resamples hardly differ, and the
+interval of a proportion is wider and more honest."""
 SUBSET_SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 SUBSETS = 20
 
 
 class PairSamples:
-    """Scores over samples of the pairs; among a sample's pairs neighbours are found anew.
+    """Scores of samples of the pairs, with neighbours found anew among each sample's pairs.
 
-    A pair that a resample holds twice is not its own rival. With weights w and rivals R, its score
-    is mean over layers of Σ_k w_k·[no rival of k has w > 0] / Σ_k w_k.
+    A pair that occurs twice in a sample is not its own rival. With weights w, the score is the mean
+    over layers of Σ_k w_k·[no rival of k has w > 0] / Σ_k w_k.
 
     Args:
-        weights: `[n, samples]`, how often each sample holds each pair.
+        weights: `[n, samples]`, how often each pair occurs in each sample.
     """
 
     def __init__(self, weights: Tensor) -> None:
@@ -41,14 +41,14 @@ class PairSamples:
         self._layers = 0
 
     def add(self, rivals: Rivals) -> None:
-        """Count a layer's aligned pairs."""
+        """Count the aligned pairs of a layer in each sample."""
         is_aligned = (rivals.either.float() @ self._is_drawn) == 0
         self._sums += (self._weights * is_aligned).sum(dim=0).double()
         self._layers += 1
 
     @property
     def scores(self) -> Tensor:
-        """`[samples]` float64: each sample's score, mean over the layers added."""
+        """`[samples]` float64: score of each sample, the mean over the added layers."""
         return self._sums / self._weights.sum(dim=0).double() / self._layers
 
 
@@ -56,14 +56,14 @@ class PairSamples:
 class ScoreInterval:
     """A score's 95 % interval, by a bootstrap over its sentence pairs.
 
-    Competitors are resampled with the pairs, so mutual neighbours are found anew in every resample.
-    A resample holds about 63 % of the pairs, so its pairs have fewer competitors and its scores lie
-    higher than the score itself: the interval is the score plus the quantiles of the resamples'
-    deviations from their mean. Where nearly every pair is aligned at all layers, or nearly none at
-    any, resamples hardly differ, and the interval is widened to that of a proportion (Wilson).
+    Mutual nearest neighbours are found anew in every resample. A resample contains about 63 % of
+    the pairs, so there are fewer competitors and its scores are too high. Therefore the interval is
+    the score plus the quantiles of the resamples' deviations from their mean. If nearly all pairs
+    are aligned at all layers, or nearly none at any, resamples hardly differ, and the interval is
+    widened to that of a proportion (Wilson).
 
     Args:
-        pairs: n.
+        pairs: number n of pairs.
     """
 
     pairs: int
@@ -80,14 +80,14 @@ class ScoreInterval:
         self._aligned_layers = torch.zeros(self.pairs, dtype=torch.long)
 
     def add(self, rivals: Rivals) -> None:
-        """Resample a layer."""
+        """Count the aligned pairs of a layer in each resample."""
         self._samples.add(rivals)
         self._aligned_layers += ~rivals.either.any(dim=1)
         self._layers += 1
 
     @property
     def bounds(self) -> Interval | None:
-        """Low and high end, within [0, 1]; `None` for fewer than 20 pairs."""
+        """Lower and upper bound, within [0, 1]; `None` for fewer than 20 pairs."""
         if self.pairs < FEWEST_PAIRS:
             return None
         score = float(self._aligned_layers.double().mean()) / self._layers
@@ -103,33 +103,33 @@ class ScoreInterval:
 
 
 def subset_sizes(pairs: int) -> list[int]:
-    """Sizes of subsets of n pairs that a stability curve shows, n itself last."""
+    """Sizes of the subsets in a stability curve of n pairs, with n as the last."""
     return [*(size for size in SUBSET_SIZES if size < pairs), pairs]
 
 
 def subsets(pairs: int, size: int) -> Tensor:
-    """`[n, 20]` of 0 and 1: random subsets, the same for every language of n pairs."""
+    """`[n, 20]` of 0 and 1: random subsets, equal for all languages with n pairs."""
     generator = torch.Generator().manual_seed(size)
     order = torch.stack([torch.randperm(pairs, generator=generator) for _ in range(SUBSETS)])
     return torch.zeros(SUBSETS, pairs).scatter_(1, order[:, :size], 1.0).T
 
 
 class Stability:
-    """A score against the number of pairs: the scores of random subsets of each size.
+    """A score as a function of the number of pairs: scores of random subsets of each size.
 
     Args:
-        pairs: n.
+        pairs: number n of pairs.
     """
 
     def __init__(self, pairs: int) -> None:
         self._by_size = {size: PairSamples(subsets(pairs, size)) for size in subset_sizes(pairs)}
 
     def add(self, rivals: Rivals) -> None:
-        """Score a layer of every subset."""
+        """Count the aligned pairs of a layer in each subset."""
         for samples in self._by_size.values():
             samples.add(rivals)
 
     @property
     def scores(self) -> StabilityCurve:
-        """The scores of all subsets, by their size."""
+        """Scores of all subsets by size."""
         return {size: samples.scores.tolist() for size, samples in self._by_size.items()}

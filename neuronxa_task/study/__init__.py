@@ -1,1 +1,1 @@
-"""`neuronxa reproduce`: a study of models and tasks, run and concluded from one file."""
+"""`neuronxa reproduce`: run a study of models and tasks from one file, and report on it."""

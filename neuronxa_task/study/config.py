@@ -1,12 +1,12 @@
-"""A study, read from one YAML file: models, tasks, and settings of `lm_eval run --config`.
+"""Read a study from a YAML file: models, tasks, and settings of `lm_eval run --config`.
 
     models: [Qwen/Qwen2.5-7B, {name: Qwen/Qwen2.5-14B, model_args: {dtype: bfloat16}}]
     tasks: [neuronxa_flores, {tasks: [belebele, m_mmlu], num_fewshot: 5}]
     batch_size: auto
 
-Every key but `models`, `tasks` and `output` is the harness's own and means what it means there. A
-model's entry may set any of them for that model, and a task's entry for those tasks, which goes
-before the model's.
+All keys except `models`, `tasks` and `output` are the harness's own, with the same meaning. The
+entry of a model can override them for that model, and the entry of a task for that task, which has
+priority.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.harness import config_keys
 
 DEFAULTS = {"model": "hf", "batch_size": "auto"}
-"""Where a study is silent: Hugging Face models, in the largest batches that fit."""
+"""Settings that a study need not give: Hugging Face models, the largest batches that fit."""
 
-WITHOUT = ("tasks", "output_path")
-"""Keys of the harness that a study says in its own way."""
+SET_BY_STUDY = ("tasks", "output_path")
+"""Keys of the harness that a study sets in another way."""
 
 KINDS = {
     bool: "true or false",
@@ -39,7 +38,7 @@ KINDS = {
     dict: "a mapping, such as {dtype: bfloat16}",
 }
 AUTO = re.compile(r"auto(:\d+)?")
-"""What `batch_size` may also be; the harness's own annotation says a whole number."""
+"""Other values of `batch_size`, which the harness annotates as an integer."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Run:
 
     Attributes:
         model: name of the model's folder.
-        tasks: tasks and groups.
-        config: what the file of `lm_eval run --config` holds, but for the output path.
+        tasks: names of tasks and groups.
+        config: content of the file for `lm_eval run --config`, without the output path.
     """
 
     model: str
@@ -58,7 +57,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where its results go, below the study's folder."""
+        """Folder of its results, relative to the study's folder."""
         first, *others = self.tasks
         return Path(self.model) / (f"{first}+{len(others)}" if others else first)
 
@@ -68,8 +67,8 @@ class Study:
     """All runs of a study.
 
     Attributes:
-        output: folder of results and reports.
-        runs: every model on every entry of the tasks, model by model.
+        output: folder for results and reports.
+        runs: a run for each model and entry of tasks, model by model.
     """
 
     output: Path
@@ -77,19 +76,19 @@ class Study:
 
     @property
     def tasks(self) -> list[str]:
-        """All tasks and groups, once each."""
+        """Names of all tasks and groups, without repeats."""
         return list(dict.fromkeys(task for run in self.runs for task in run.tasks))
 
 
 def read_study(path: Path) -> Study:
-    """Read a study.
+    """Read and check a study.
 
     Raises:
-        NeuronXAError: no such file, not YAML, an unknown or missing key, a value of another kind
-            than the harness takes, or a model or a task that is listed twice.
+        NeuronXAError: the file is missing or not YAML, a key is unknown or missing, a value has
+            the wrong type, or a model or task is listed twice.
     """
-    kinds = {name: kind for name, kind in config_keys().items() if name not in WITHOUT}
-    # A model's arguments tell its folder from those of others, so no task can change them.
+    kinds = {name: kind for name, kind in config_keys().items() if name not in SET_BY_STUDY}
+    # A model's arguments determine its folder, so a task cannot change them.
     kinds_for_tasks = {name: kind for name, kind in kinds.items() if name != "model_args"}
     study = _mapping(_parse(path), ("models", "tasks", "output", *kinds), str(path))
     output = study.get("output", str(path.with_suffix("")))
@@ -126,13 +125,12 @@ def _parse(path: Path) -> Any:
 
 
 def _mapping(value: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
-    """`value`, if it is a mapping of such keys."""
+    """Check that `value` is a mapping with only these keys, and return it."""
     if not isinstance(value, dict):
         raise NeuronXAError(f"{where}: {value!r}; expected a mapping with the keys {one_of(keys)}")
     unknown = [key for key in value if key not in keys]
     if unknown:
-        similar = get_close_matches(str(unknown[0]), keys, n=1)
-        guess = f"; did you mean {similar[0]}?" if similar else ""
+        guess = did_you_mean(str(unknown[0]), keys)
         raise NeuronXAError(
             f"{where}: unknown key {one_of(map(repr, unknown))}; expected: {one_of(keys)}{guess}"
         )
@@ -147,7 +145,7 @@ def _listed(study: Mapping[str, Any], key: str, path: Path) -> list[Any]:
 
 
 def _settings(given: Mapping[str, Any], kinds: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The settings of the harness among what is given."""
+    """Select the harness's settings, and check their types."""
     settings = {name: given[name] for name in kinds if given.get(name) is not None}
     for name, value in settings.items():
         if name == "batch_size" and isinstance(value, str):
@@ -164,7 +162,7 @@ def _settings(given: Mapping[str, Any], kinds: Mapping[str, Any], where: str) ->
 
 
 def _kinds_of(annotation: Any) -> list[type]:
-    """The kinds of value that an annotation allows, but for none.
+    """The types that an annotation allows, without `None`.
 
     >>> _kinds_of(str | list[str] | None), _kinds_of(int)
     ([<class 'str'>, <class 'list'>], [<class 'int'>])
@@ -178,7 +176,7 @@ def _is(value: Any, kind: type) -> bool:
     if kind in (int, float):
         is_number = isinstance(value, (int, kind)) and not isinstance(value, bool)
         return is_number and math.isfinite(value) and (value > 0 or (kind is int and value == 0))
-    if kind in (dict, list) and not _is_json(value):  # YAML has dates as well
+    if kind in (dict, list) and not _is_json(value):  # YAML also has dates
         return False
     return isinstance(value, kind)
 
@@ -192,7 +190,7 @@ def _is_json(value: Any) -> bool:
 
 
 def _model(entry: Any, kinds: Mapping[str, Any], where: str) -> tuple[str, str, dict[str, Any]]:
-    """A model's folder, its name, and its settings."""
+    """Read an entry of `models`: the model's folder, name and settings."""
     entry = {"name": entry} if isinstance(entry, str) else entry
     keys = _mapping(entry, ("name", *kinds), where)
     settings = _settings(keys, kinds, where)
@@ -210,7 +208,7 @@ def _model(entry: Any, kinds: Mapping[str, Any], where: str) -> tuple[str, str, 
 def _tasks(
     entry: Any, kinds: Mapping[str, Any], where: str
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The tasks of one run, and its settings."""
+    """Read an entry of `tasks`: the tasks of a run, and their settings."""
     if isinstance(entry, str) and entry:
         return (entry,), {}
     keys = _mapping(entry, ("tasks", *kinds), where)

@@ -1,14 +1,13 @@
-"""`neuronxa reproduce`: runs the harness for a study, then writes what follows from the results.
+"""`neuronxa reproduce`: run the harness for a study, then write tables and pages of the results.
 
-Every model and entry of tasks is a run of its own in a folder of its own, so that an interrupted or
-failed study goes on where it stopped.
+Each model and entry of tasks is a separate run in its own folder, so that an interrupted or failed
+study can continue where it stopped.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,37 +17,38 @@ from neuronxa_task.analysis.published import PUBLISHED
 from neuronxa_task.analysis.retrieval import retrieval_of
 from neuronxa_task.errors import NeuronXAError, one_of
 from neuronxa_task.harness import run_module, task_names
+from neuronxa_task.output import require_writable
 from neuronxa_task.study.config import Run, Study, read_study
 
 if TYPE_CHECKING:
     from neuronxa_task.results import Results
 
 RUNS = "runs"
-"""Folder of the harness's result files, below the study's."""
+"""Subfolder of the harness's result files."""
 
 STARTED, FINISHED = "unfinished.yaml", "config.yaml"
-"""A run's configuration, beside its results: until it has finished there, and from then on."""
+"""Names of a run's configuration file, next to its results: before and after it finished."""
 
 MIN_LANGUAGES = 3
-"""Languages that a correlation needs."""
+"""Fewest languages for a correlation."""
 
 
 def reproduce(path: Path, *, dry_run: bool = False) -> None:
-    """Run a study, but for what is done, and write its correlation, report and leaderboard.
+    """Run the unfinished runs of a study, and write its correlations, report and leaderboard.
 
     Args:
-        path: YAML file, as `neuronxa_task.study.config` reads it.
+        path: YAML file, as described in `neuronxa_task.study.config`.
         dry_run: print the configuration of every run; run and write nothing.
 
     Raises:
-        NeuronXAError: a study that cannot be read, an unknown task, a folder that cannot be written
-            to, or, when all else is done, steps that failed.
+        NeuronXAError: the study cannot be read, a task is unknown, the output folder cannot be
+            written, or, after all other steps, some steps failed.
         KeyboardInterrupt: the user pressed Ctrl-C; the harness has been stopped.
     """
     study = read_study(path)
     _check_tasks(study)
     if not dry_run:
-        _require_writable(study.output)
+        require_writable(study.output, "output")
     failed = []
     for number, run in enumerate(study.runs, start=1):
         label = f"[{number}/{len(study.runs)}]"
@@ -72,7 +72,7 @@ def reproduce(path: Path, *, dry_run: bool = False) -> None:
         print("\nFailed:", *failed, sep="\n  ", flush=True)
         raise NeuronXAError(
             f"{len(failed)} of {len(study.runs) + len(commands)} steps failed, as listed above; "
-            f"call neuronxa reproduce {path} again to repeat only the runs that are missing"
+            f"run neuronxa reproduce {path} again to repeat only the missing runs"
         )
 
 
@@ -88,20 +88,8 @@ def _check_tasks(study: Study) -> None:
         )
 
 
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise NeuronXAError(
-            f"cannot write to {folder}: {error.strerror}; name another folder as `output` in the "
-            "study's file"
-        ) from error
-
-
 def _finish(run: Run, study: Study, label: str, *, dry_run: bool) -> str:
-    """Run the harness unless it has finished this run before; the failure, empty for none."""
+    """Run the harness unless this run has finished; returns the failure, or an empty text."""
     folder = study.output / RUNS / run.folder
     started = folder / STARTED
     options = ["--config", str(started), "--output_path", str(folder / "results.json")]
@@ -123,7 +111,7 @@ def _finish(run: Run, study: Study, label: str, *, dry_run: bool) -> str:
     if code:
         return f"{typed} (exit code {code})"
     if not set(folder.glob("results_*.json")) - before:
-        return f"{typed} (it wrote no result file)"
+        return f"{typed} (no result file was written)"
     started.replace(folder / FINISHED)
     return ""
 
@@ -136,7 +124,7 @@ def _yaml(config: Mapping[str, Any]) -> str:
 
 
 def _read_yaml(path: Path) -> Any:
-    """What a file holds; `None` where it is not there or is damaged."""
+    """The content of a YAML file; `None` if it is missing or damaged."""
     import yaml
 
     try:
@@ -150,65 +138,65 @@ def _indented(config: Mapping[str, Any]) -> str:
 
 
 def finished(run: Run, study: Study) -> Path | None:
-    """The newest result file of this very run, if it has finished."""
+    """The newest result file of this run; `None` if it has not finished with this configuration."""
     folder = study.output / RUNS / run.folder
     if _read_yaml(folder / FINISHED) != run.config:
         return None
     files = sorted(folder.glob("results_*.json"), reverse=True)
-    return next((path for path in files if _is_complete(path)), None)
+    return next((path for path in files if _is_whole(path)), None)
 
 
-def _is_complete(path: Path) -> bool:
-    """Whether a result file is whole: one that was cut off is no JSON."""
+def _is_whole(path: Path) -> bool:
+    """Whether a result file is whole; a truncated one is not valid JSON."""
     try:
         return "results" in json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        print(f"ignored, not a whole result file: {path} ({error})", flush=True)
+        print(f"ignored incomplete result file: {path} ({error})", flush=True)
         return False
 
 
 def conclusions(output: Path, files: Sequence[Path]) -> tuple[list[list[str]], list[str]]:
-    """The `neuronxa` commands that make tables and pages of a study's results.
+    """The `neuronxa` commands that make tables and pages from a study's results.
 
-    The paper correlates accuracy with some benchmarks and transferability with others, so the
-    latter have tables and a page of their own.
+    The paper correlates alignment with accuracy for some benchmarks and with transferability for
+    others. The latter get their own tables and page.
 
     Args:
         output: the study's folder.
-        files: result files of its runs; what else may lie in the folder is not the study's.
+        files: result files of its runs; other files in the folder are ignored.
 
     Returns:
-        The commands' arguments, and a line for each of those that cannot be computed.
+        The arguments of each command, and a line for each command that is skipped.
 
     Raises:
-        NeuronXAError: as of `neuronxa_task.results.read_results`.
+        NeuronXAError: as in `neuronxa_task.results.read_results`.
     """
     from neuronxa_task.results import read_results
 
     results = read_results(files)
-    runs, there = list(map(str, files)), ["--output", str(output)]
+    runs, to_output = list(map(str, files)), ["--output", str(output)]
     commands, skipped = [], []
-    shared = _shared_languages(results)
-    most = max(shared.values(), default=0)
+    in_both = _languages_in_both(results)
+    most = max(in_both.values(), default=0)
     if most >= MIN_LANGUAGES:
-        commands.append(["correlate", *runs, "--paper", *there])
-        commands.append(["predict", *runs, *there])
+        commands.append(["correlate", *runs, "--paper", *to_output])
+        commands.append(["predict", *runs, *to_output])
     else:
         skipped.append(
             "correlate and predict, which need alignment and a benchmark of the same model in "
-            f"{MIN_LANGUAGES} or more languages; the most that a model has of both is {most}"
+            f"{MIN_LANGUAGES} or more languages; at most {most} languages have both"
         )
     if any(any(path.parent.glob("samples_*")) for path in files):
-        commands.append(["rankc", *runs, *there])
+        commands.append(["rankc", *runs, *to_output])
     if results.alignment.empty:
         skipped.append("leaderboard and report, which need alignment; these runs have none")
         return commands, skipped
-    commands.append(["leaderboard", *runs, *there])
+    commands.append(["leaderboard", *runs, *to_output])
     if any(retrieval_of(profile) for profile in results.profiles.values()):
-        commands.append(["retrieval", *runs, "--paper", *there])
-    commands.append(["report", *runs, "--paper", *there])
+        commands.append(["retrieval", *runs, "--paper", *to_output])
+    commands.append(["report", *runs, "--paper", *to_output])
     relative = {name for names, figures in PUBLISHED.items() if figures.relative for name in names}
-    transfer = sorted(name for name in relative if shared.get(name, 0) >= MIN_LANGUAGES)
+    transfer = sorted(name for name in relative if in_both.get(name, 0) >= MIN_LANGUAGES)
     if transfer:
         options = ["--relative", "--benchmarks", ",".join(transfer), "--paper"]
         options += ["--output", str(output / "transfer")]
@@ -216,11 +204,11 @@ def conclusions(output: Path, files: Sequence[Path]) -> tuple[list[list[str]], l
     return commands, skipped
 
 
-def _shared_languages(results: Results) -> dict[str, int]:
-    """The most languages that a model has of alignment and of each benchmark."""
+def _languages_in_both(results: Results) -> dict[str, int]:
+    """By benchmark, the most languages in which a model has it and alignment."""
     aligned = results.alignment.groupby("model")["language"].agg(set).to_dict()
-    shared: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for (model, benchmark), rows in results.downstream.groupby(["model", "benchmark"]):
         both = aligned.get(model, set()) & set(rows["language"])
-        shared[str(benchmark)] = max(shared.get(str(benchmark), 0), len(both))
-    return shared
+        counts[str(benchmark)] = max(counts.get(str(benchmark), 0), len(both))
+    return counts

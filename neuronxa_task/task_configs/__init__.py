@@ -1,4 +1,4 @@
-"""The task files that the harness indexes, and where they are."""
+"""The packaged task files, which the harness indexes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def folder() -> Path:
     """The folder of the task files, for `lm_eval --include_path`.
 
     Raises:
-        NeuronXAError: the package is in an archive, and the files cannot be copied out of it.
+        NeuronXAError: the package is in an archive, and the files cannot be extracted.
     """
     from pathlib import Path
 
@@ -20,7 +20,7 @@ def folder() -> Path:
 
 
 def _unpacked() -> Path:
-    """A copy of the files outside the archive that the package is in; the harness reads folders."""
+    """Extract the files from the archive that contains the package; the harness needs a folder."""
     import importlib.metadata
     import importlib.resources
     import os

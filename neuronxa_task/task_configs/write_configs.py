@@ -61,7 +61,7 @@ TRANSLATION = MULTIPLE_CHOICE.format(
     choices="choices",
     metadata="{version: 1.0}",
 )
-# The loader fills `left_out`: what is in the metadata reaches the result file.
+# The loader fills `left_out`, since the harness writes the metadata to the result file.
 BMLAMA53 = MULTIPLE_CHOICE.format(
     loader="bmlama53",
     context="",
@@ -71,7 +71,7 @@ BMLAMA53 = MULTIPLE_CHOICE.format(
 
 
 def main(folder: Path = Path(__file__).parent) -> None:
-    """Write every family into its part of `folder`."""
+    """Write all families of tasks, each to its own subfolder of `folder`."""
     write_family(FLORES, folder / "flores")
     write_family(TATOEBA, folder / "tatoeba")
     write_family(PHRASEBOOK, folder / "phrasebook")
@@ -84,7 +84,7 @@ def main(folder: Path = Path(__file__).parent) -> None:
 
 
 def downstream(name: str, base: str, codes: Sequence[str]) -> dict[str, str]:
-    """A stock multiple-choice task per language, over a shared base, and their group, by file."""
+    """Texts of the files of a multiple-choice task per language, a shared base and their group."""
     base_name = f"_{name}_yaml"
     files = {base_name: base}
     for code in codes:

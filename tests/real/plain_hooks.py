@@ -104,7 +104,7 @@ def _is_positive(activation: Tensor) -> Tensor:
 def _weighted_mean(activation: Tensor) -> np.ndarray:
     tokens = activation[0].double().numpy()
     weights = np.arange(1, len(tokens) + 1, dtype=np.float64)
-    return weights @ tokens / weights.sum()
+    return np.asarray(weights @ tokens / weights.sum())
 
 
 def retrieval(pivot: Vectors, target: Vectors) -> dict[str, list[float]]:
@@ -122,7 +122,7 @@ def retrieval(pivot: Vectors, target: Vectors) -> dict[str, list[float]]:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def layers(

@@ -87,7 +87,8 @@ def read_tatoeba(code: str) -> pd.DataFrame:
         return pd.read_parquet(local)
     pairs = f"{code}-eng"
     rows = load_dataset(hub.TATOEBA_NAME, pairs, split="test", revision=TATOEBA_REVISION)
-    return rows.to_pandas()
+    table: pd.DataFrame = rows.to_pandas()
+    return table
 
 
 def prepare() -> None:

@@ -126,7 +126,7 @@ def test_the_stock_command_equals_the_reference_in_every_layer(
 @pytest.mark.xdist_group(SMOLLM2)
 def test_both_sites_of_the_gated_decoder_equal_the_reference() -> None:
     english, other = tatoeba("fra", 20)
-    sites = {"nas_site": "product", "nav_site": "gate"}
+    sites: dict[str, Any] = {"nas_site": "product", "nav_site": "gate"}
     given = (model(SMOLLM2), tokenizer(SMOLLM2), english, other)
     expected = layers(*given, of_llama, **sites)
     assert score(*given, batch_size=1, **sites).layers() == expected

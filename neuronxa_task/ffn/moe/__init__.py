@@ -1,1 +1,1 @@
-"""Mixtures of experts: found, run so that each expert's neurons are seen, and restored."""
+"""Mixtures of experts: find them, run them so that each expert's neurons are seen, restore them."""

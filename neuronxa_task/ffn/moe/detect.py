@@ -1,4 +1,4 @@
-"""Which parts of a layer route tokens to experts: those that can be read, and signs of others."""
+"""Find the parts of a layer that route tokens to experts, and signs of unknown ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, widths
 from neuronxa_task.ffn.site import SUPPORTED, Experts
 
 NAMED_SO = re.compile(r"(experts?|expertglu|moe|moelayer|moeblock|sparsemlp|moa)$", re.IGNORECASE)
-NO_FFN = {"JetMoeMoA"}
+ATTENTION_EXPERTS = {"JetMoeMoA"}
 """Mixtures whose experts are attention heads."""
 
 
 def experts_of(body: Body, layer: int) -> list[Experts]:
-    """The mixtures of experts of a layer whose experts can be read."""
+    """The readable mixtures of experts of a layer."""
     prefix = _name_of(body.model, body.layers[layer])
     return [
         Experts(layer, module, mixture, f"{prefix}.{name}")
@@ -41,21 +41,21 @@ def require_all_known(
     mixtures: Sequence[Experts],
     down_projections: Sequence[nn.Module],
 ) -> None:
-    """Refuse a layer that routes tokens in a way that is not known.
+    """Refuse a layer that routes tokens in an unknown way.
 
-    A shared expert satisfies the equation of a dense feed-forward block, so a mixture has to be
-    known by itself. Three signs, any one of which is enough: modules named as experts, stacked
-    weights that map to or from the hidden size, and linear maps that see some of the tokens only.
+    A shared expert satisfies the equation of a dense feed-forward block, so a mixture must be
+    detected in other ways. Any of three signs is enough: modules named like experts, stacked
+    weights that map to or from the hidden size, and linear maps that see only some of the tokens.
 
     Args:
         body: the model.
         layer: index of the layer.
-        records: what happened in it.
-        mixtures: those of its mixtures that can be read.
-        down_projections: of its dense blocks that can be read, shared experts among them.
+        records: records of the layer.
+        mixtures: its mixtures that can be read.
+        down_projections: output projections of its readable dense blocks, including shared experts.
 
     Raises:
-        NeuronXAError: there is a sign of experts outside of those that are known.
+        NeuronXAError: there is a sign of experts other than the known ones.
     """
     known = [mixture.module for mixture in mixtures]
     known += [
@@ -66,8 +66,8 @@ def require_all_known(
     sign = _sign_of_others(body, layer, records, known)
     if sign is not None:
         raise NeuronXAError(
-            f"{body.family}: layer {layer} routes tokens to experts in a way that is not known "
-            f"({sign}), so a part of its neurons would be missing; {_remedy()}"
+            f"{body.family}: layer {layer} routes tokens to experts in an unknown way ({sign}), so "
+            f"some of its neurons would be missing; {_remedy()}"
         )
 
 
@@ -82,14 +82,14 @@ def _remedy() -> str:
 def _is_dense(
     block: nn.Module, records: LayerRecords, down_projections: Sequence[nn.Module]
 ) -> bool:
-    """Whether a module holds one of the output projections, and shows every token to all maps.
+    """Whether a module has one of the output projections and passes every token to all its maps.
 
-    A block that is called a mixture is none even so: Doge's holds its experts in embeddings beside
-    a dense block.
+    A module named like a mixture never counts as dense: Doge's has experts in embeddings next to a
+    dense block.
     """
     saw_all = {r.module for r in records.calls if not _is_partial(r.shape)}
     maps = [module for module in block.modules() if widths(module) is not None]
-    # Those of an adapter that is not in use, inside the map that it adapts, did not run.
+    # The maps of an inactive adapter, inside the map it adapts, do not run.
     adapters = {part for outer in maps for part in outer.modules() if part is not outer}
     return (
         not NAMED_SO.search(type(block).__name__)
@@ -104,7 +104,7 @@ def _sign_of_others(
     block = body.layers[layer]
     seen = {id(inner) for module in known for inner in module.modules()}
     for name, module in block.named_modules():
-        if type(module).__name__ in NO_FFN:
+        if type(module).__name__ in ATTENTION_EXPERTS:
             seen |= {id(inner) for inner in module.modules()}
         if id(module) in seen:
             continue
@@ -120,7 +120,7 @@ def _sign_of_others(
         width = widths(record.module)
         is_other = id(record.module) not in seen and width is not None
         if is_other and body.hidden_size in (width or ()) and _is_partial(record.shape):
-            return f"{record.name}: {type(record.module).__name__}, which saw some tokens only"
+            return f"{record.name}: {type(record.module).__name__}, which saw only some tokens"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Running a model's experts in a way that shows them, and leaving the model as it was."""
+"""Run a model's experts so that their neurons can be read, and restore the model afterwards."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from neuronxa_task.ffn.moe.stacked import IMPLEMENTATION, Mixture, Rows, Show
 from neuronxa_task.ffn.site import SUPPORTED, Experts
 
 _SHOWN: dict[nn.Module, tuple[Mixture, Show]] = {}
-"""What the registered experts function does for the modules that are being read."""
+"""What the registered experts function runs for each module that is being read."""
 
 
 @contextmanager
-def showing(
+def experts_shown(
     body: Body, sites: Sequence[Experts], show: Callable[[Experts, Rows], None]
 ) -> Iterator[None]:
-    """While this context is open, the experts of `sites` show their rows whenever they run.
+    """Context manager in which `show` receives the rows of every expert of `sites` that runs.
 
-    Afterwards, also after an exception, the model computes them as it did before.
+    Afterwards, also after an exception, the model computes its experts as before.
 
     Raises:
-        NeuronXAError: transformers cannot exchange the computation of this model's experts.
+        NeuronXAError: transformers cannot replace the computation of this model's experts.
     """
     with ExitStack() as changes:
         for site in sites:
@@ -74,18 +74,18 @@ def _set_implementation(body: Body) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise NeuronXAError(
-            f"{body.family}: transformers does not exchange the experts' computation: {reason}"
+            f"{body.family}: transformers cannot replace the experts' computation: {reason}"
         ) from error
 
 
 @contextmanager
 def _own_configuration(body: Body, site: Experts) -> Iterator[None]:
-    """Copies of a module that PEFT keeps (`modules_to_save`) have their own configuration."""
+    """Switch a module's own configuration; PEFT's copies (`modules_to_save`) have one."""
     config: Any = getattr(site.module, "config", None)
     before = getattr(config, "_experts_implementation", None)
     if before is None:
         raise NeuronXAError(
-            f"{body.family}: transformers does not exchange the computation of {site.name} "
+            f"{body.family}: transformers cannot replace the computation of {site.name} "
             f"({type(site.module).__name__}); supported: {SUPPORTED}"
         )
     if before == IMPLEMENTATION:
@@ -102,7 +102,7 @@ def _own_configuration(body: Body, site: Experts) -> Iterator[None]:
 def _in_place_of_forward(module: nn.Module, mixture: Mixture, show: Show) -> Iterator[None]:
     if any(hasattr(weight, "device_mesh") for weight in module.parameters()):
         raise NeuronXAError(
-            f"{type(module).__name__} is split by tensor parallelism (tp_plan) and written without "
+            f"{type(module).__name__} is split by tensor parallelism (tp_plan) and does not use "
             "transformers' dispatch of experts, so it cannot be read; use device_map instead"
         )
     # Under accelerate's offloading, `forward` loads the weights around `_old_forward`.

@@ -1,8 +1,8 @@
-"""Mixtures of experts, run one expert at a time so that they show.
+"""Run mixtures of experts one expert at a time, so that their neurons can be read.
 
-A neuron of a mixture is a unit of one expert. No hook sees it: the dispatch stacks the experts'
-weights and orders the tokens as it likes. So the mixture's own computation is done here, from its
-own weights, in the order expert by expert. `ffn/verify.py` compares its result with the model's.
+A neuron of a mixture is a unit of one expert. Hooks cannot see it, since the dispatch stacks the
+experts' weights and reorders the tokens. So the mixture's computation is repeated here with its own
+weights, expert by expert. `ffn/verify.py` compares the result with the model's.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from torch.nn import functional as F
 from neuronxa_task.errors import NeuronXAError
 
 IMPLEMENTATION = "neuronxa"
-"""Name under which they are registered with transformers' experts functions."""
+"""Name of our implementation in transformers' registry of experts functions."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What one expert computes for the tokens that are routed to it.
+    """What one expert computes for the tokens routed to it.
 
     Attributes:
-        expert: its index.
-        tokens: `[rows]` places of the tokens in the flattened batch.
+        expert: index of the expert.
+        tokens: `[rows]` indices of the tokens in the flattened batch.
         router: `[rows]` weights by which the router multiplies the expert's output.
         gate: `[rows, F]` gate activations.
-        product: `[rows, F]` what enters the expert's output projection.
+        product: `[rows, F]` inputs of the expert's output projection.
     """
 
     expert: int
@@ -43,20 +43,20 @@ class Rows:
 
 Show = Callable[[Rows], None]
 Run = Callable[..., Tensor]
-"""`(module, show, *inputs)` to what the module's own `forward(*inputs)` gives."""
+"""Maps `(module, show, *inputs)` to the result of the module's `forward(*inputs)`."""
 Block = Callable[[int, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Expert and its rows `[rows, H]` to gate activation, product and output of the expert."""
+"""Maps an expert and its rows `[rows, H]` to its gate activation, product and output."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """How the experts of one module run, and how many neurons they have.
+    """How the experts of a module run, and their numbers of neurons.
 
     Attributes:
         experts: number E of experts.
-        intermediate_size: neurons F of each.
-        run: does what the module does, and shows the rows of every expert.
-        is_registered: run through transformers' registry instead of in the place of `forward`.
+        intermediate_size: number F of neurons per expert.
+        run: computes what the module computes, and shows the rows of every expert.
+        is_registered: whether it runs through transformers' registry, not instead of `forward`.
     """
 
     experts: int
@@ -66,20 +66,20 @@ class Mixture:
 
 
 def transformers_exchanges_experts() -> bool:
-    """Whether it lets a model's experts run another way and back: since version 5.14."""
+    """Whether transformers can replace and restore the experts' computation (5.14 or newer)."""
     from transformers import PreTrainedModel
 
     return hasattr(PreTrainedModel, "get_experts_implementation")
 
 
 def own_forward(module: nn.Module) -> Callable[..., Tensor]:
-    """What the module computes by itself: its class's forward, below transformers' dispatch."""
+    """The forward function of the module's class, without transformers' dispatch."""
     forward: Callable[..., Tensor] = inspect.unwrap(type(module).forward)
     return forward
 
 
 def shape_of(module: nn.Module, name: str) -> tuple[int, ...]:
-    """Shape of a module's weight; of this process's part of it under tensor parallelism."""
+    """Shape of a module's weight; under tensor parallelism, of this process's part."""
     weight: Any = getattr(module, name)
     return tuple((weight.to_local() if hasattr(weight, "to_local") else weight).shape)
 
@@ -87,12 +87,12 @@ def shape_of(module: nn.Module, name: str) -> tuple[int, ...]:
 def routed_sum(
     hidden: Tensor, index: Tensor, router: Tensor, experts: int, block: Block, show: Show
 ) -> Tensor:
-    """Σ over a token's experts of router weight times output; `[tokens, H]`.
+    """`[tokens, H]`: for each token, Σ over its experts of router weight times output.
 
     Args:
         hidden: `[tokens, H]`.
-        index: `[tokens, k]` experts of each token; `experts` and above are no experts.
-        router: `[tokens, k]` their weights.
+        index: `[tokens, k]` experts of each token; indices of `experts` and above are ignored.
+        router: `[tokens, k]` router weights.
         experts: number of experts.
         block: the computation of one expert.
         show: receives every expert's rows.
@@ -118,12 +118,12 @@ def routed_sum(
 
 
 def stacked(module: Any) -> Run:
-    """Experts that transformers dispatches, with their weights in one tensor."""
+    """Run function for experts that transformers dispatches, with weights in one tensor."""
     split = _split_of(module)
 
     def run(self: Any, show: Show, hidden: Tensor, index: Tensor, router: Tensor) -> Tensor:
         name = "gate_up_proj" if self.has_gate else "up_proj"
-        # Asked for once: under an adapter every access computes them.
+        # Read once, since every access under an adapter recomputes them.
         w_in, w_out = getattr(self, name), self.down_proj
         b_in = getattr(self, f"{name}_bias") if self.has_bias else None
         b_out = self.down_proj_bias if self.has_bias else None
@@ -146,7 +146,7 @@ def stacked(module: Any) -> Run:
 
 
 Split = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""`[rows, 2F]` (or `[rows, F]`, not gated) to gate activation and product."""
+"""Maps `[rows, 2F]` (`[rows, F]` if not gated) to gate activation and product."""
 
 
 def _split_of(module: Any) -> Split:
@@ -181,14 +181,16 @@ def _split_of(module: Any) -> Split:
 
 
 def _neutral_up(module: Any, up_part: slice) -> float:
-    """The value of `up` at which a family's own gating gives the gate activation itself.
+    """The value of `up` for which a family's own gating gives the gate activation itself.
 
-    1 where the product is a·up, 0 where it is a·(up + 1), as in gpt-oss.
+    1 if the product is a·up; 0 if it is a·(up + 1), as in gpt-oss.
     """
     width = shape_of(module, "down_proj")[1 if module.is_transposed else 2]
     generator = torch.Generator().manual_seed(0)
     weight: Tensor = module.down_proj
-    device = torch.device("cpu") if weight.is_meta else weight.device  # on meta when offloaded
+    device = (
+        torch.device("cpu") if weight.is_meta else weight.device
+    )  # offloaded weights are on meta
     values = torch.randn(8, 2 * width, generator=generator).to(device, weight.dtype)
 
     def product(up: Tensor | float) -> Tensor:
@@ -202,6 +204,6 @@ def _neutral_up(module: Any, up_part: slice) -> float:
         if torch.allclose(product(up), product(neutral) * factor, rtol=0.05, atol=1e-3):
             return neutral
     raise NeuronXAError(
-        f"{type(module).__name__} multiplies its gate in its own way, neither a·up nor a·(up + 1), "
-        "so its gate activation cannot be told; supported: every experts class with either"
+        f"{type(module).__name__} multiplies its gate by neither up nor up + 1, so its gate "
+        "activation is unknown; supported: experts with a·up or a·(up + 1)"
     )

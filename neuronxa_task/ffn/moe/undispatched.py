@@ -1,4 +1,4 @@
-"""Which mixture of experts a module is; those that families write out without a dispatch."""
+"""Recognise mixtures of experts, and run those of families without transformers' dispatch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _gate_and_up(values: Tensor, activation: Callable[[Tensor], Tensor]) -> tupl
 
 
 def _llama4(module: Any) -> Mixture:
-    """Every expert is given every token, times its router weight: 0 where it is not routed."""
+    """Every expert gets every token times its router weight, which is 0 if it is not routed."""
 
     def run(self: Any, show: Show, hidden: Tensor) -> Tensor:
         w_in, w_out = self.gate_up_proj, self.down_proj
@@ -46,7 +46,7 @@ def _llama4(module: Any) -> Mixture:
 
 
 def _dbrx(module: Any) -> Mixture:
-    """The experts' weights lie one below the other in one matrix."""
+    """The experts' weights are concatenated in one matrix."""
 
     def run(self: Any, show: Show, hidden: Tensor, index: Tensor, router: Tensor) -> Tensor:
         stacked = (self.num_experts, self.ffn_hidden_size, self.hidden_size)
@@ -65,7 +65,7 @@ def _dbrx(module: Any) -> Mixture:
 
 
 def _longcat(module: Any) -> Mixture:
-    """Some experts give their input back; they have no neurons."""
+    """Some experts return their input; they have no neurons."""
 
     def run(self: Any, show: Show, hidden: Tensor, index: Tensor, router: Tensor) -> Tensor:
         w_in, w_out = self.gate_up_proj, self.down_proj
@@ -82,7 +82,7 @@ def _longcat(module: Any) -> Mixture:
 
 
 def _inkling_shared(module: Any) -> Mixture:
-    """Shared experts that every token passes, each with a weight of its own."""
+    """Shared experts that see every token, each with its own weight."""
 
     def run(self: Any, show: Show, hidden: Tensor, gammas: Tensor) -> Tensor:
         w_gate, w_up, w_out = self.gate_proj, self.up_proj, self.down_proj
@@ -102,7 +102,7 @@ def _inkling_shared(module: Any) -> Mixture:
 
 
 def _jetmoe(module: Any) -> Mixture:
-    """The router orders the tokens by expert and says how many each one has."""
+    """The router sorts the tokens by expert and counts them."""
 
     def run(self: Any, show: Show, hidden: Tensor) -> Tensor:
         rows = hidden.reshape(-1, hidden.shape[-1])
@@ -129,15 +129,15 @@ def _jetmoe(module: Any) -> Mixture:
 
 
 def _modules(linears: tuple[str, str]) -> Callable[[Any], Mixture]:
-    """One module per expert: two linear maps and an activation between."""
+    """One module per expert: two linear maps with an activation between them."""
     into, out = linears
 
     def mixture(module: Any) -> Mixture:
-        one = module["expert_0"]
-        return Mixture(module.num_experts, getattr(one, into).out_features, run)
+        expert = module["expert_0"]
+        return Mixture(module.num_experts, getattr(expert, into).out_features, run)
 
     def run(self: Any, show: Show, hidden: Tensor, mask: Tensor, router: Tensor) -> Tensor:
-        # `[experts, slots, tokens]`: in Switch the slot is one, in NLLB-MoE as many as experts.
+        # `[experts, slots, tokens]`: one slot in Switch, as many as experts in NLLB-MoE.
         if mask.ndim == 2:
             mask = F.one_hot(mask, num_classes=self.num_experts)
         is_routed = mask.permute(2, 1, 0).bool()
@@ -167,15 +167,14 @@ WRITTEN_OUT: dict[str, Callable[[Any], Mixture]] = {
     "SwitchTransformersExperts": _modules(("wi", "wo")),
     "NllbMoeExperts": _modules(("fc1", "fc2")),
 }
-"""Classes without transformers' dispatch."""
+"""Classes that do not use transformers' dispatch."""
 
 
 def mixture_of(module: nn.Module) -> Mixture | None:
-    """The mixture that `module` is; `None` if it is none that can be read.
+    """The mixture of experts of a module; `None` if it is not a readable mixture.
 
     Raises:
-        NeuronXAError: its experts have a gating of their own that cannot be told, or weights in
-            8 bits.
+        NeuronXAError: its experts have an unknown gating, or weights in 8 bits.
     """
     is_dispatched = hasattr(module, "_apply_gate") and hasattr(module, "is_transposed")
     if is_dispatched and transformers_exchanges_experts():

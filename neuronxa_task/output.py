@@ -1,0 +1,31 @@
+"""Whether an output folder can be written, to find out before the work and not after it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from neuronxa_task.errors import NeuronXAError
+
+
+def require_writable(folder: Path, option: str) -> None:
+    """Check that a folder, or the nearest existing parent to create it in, can be written.
+
+    Args:
+        folder: the output folder; it need not exist.
+        option: where the user names it, for the message: `--output`, for example.
+
+    Raises:
+        NeuronXAError: it cannot be written, or a file is in the way.
+    """
+    try:
+        parents = (folder, *folder.absolute().parents)
+        nearest = next(path for path in parents if os.path.lexists(path))
+        if not nearest.is_dir():
+            raise NeuronXAError(f"{option} is {folder}, but {nearest} is a file; expected a folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise NeuronXAError(f"{option} is {folder}, but {nearest} cannot be written")
+    except (OSError, ValueError) as error:
+        if isinstance(error, NeuronXAError):
+            raise
+        raise NeuronXAError(f"{option} is {str(folder)!r}; expected a folder ({error})") from error
