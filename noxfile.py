@@ -13,12 +13,13 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
 nox.options.sessions = ["floor", "middle", "newest", "editable"]
 
 TORCH = "torch==2.13.0"
 """A CPU build where the package index has one; a local build of the user's stays."""
 
-CORE = ("discovery", "plugin", "settings", "harness", "demo")
+CORE = ("dependencies", "discovery", "plugin", "settings", "harness", "demo")
 """Test modules that every corner runs."""
 
 

@@ -19,6 +19,7 @@ QUIET = {
     "LMEVAL_LOG_LEVEL": "ERROR",
     "TRANSFORMERS_VERBOSITY": "error",
     "DATASETS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers 5.0 shows its own whatever tqdm's delay
     "TQDM_DELAY": "3",
 }
 """Log only errors; show a progress bar only for steps longer than three seconds."""
