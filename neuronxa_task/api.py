@@ -1,20 +1,24 @@
-"""NeuronXA for notebooks and training loops: a model, a tokenizer and two lists of sentences."""
+"""NeuronXA for notebooks and training loops: a model, a tokenizer and parallel sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, overload
 
 from torch import Tensor, nn
 
+from neuronxa_task.api_inputs import checked_tokenizer, parallel_text, require_model
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import find_body, find_sites, neurons_by_layer, unwrapped
+from neuronxa_task.ffn import unwrapped
 from neuronxa_task.scoring.alignment import Alignment
+from neuronxa_task.scoring.encoder import LoadedModel, SentenceEncoder
 from neuronxa_task.scoring.max_length import max_length
 from neuronxa_task.scoring.measure import measure
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
-from neuronxa_task.scoring.states import UnreadableSentenceError, encode
-from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
+from neuronxa_task.scoring.state_cache import Sentence, StateCache
+from neuronxa_task.scoring.states import SentenceStates
+from neuronxa_task.scoring.surface import surface
 from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import Activation, ExpertValues, Pooling, Side, StateSettings
 
@@ -22,11 +26,43 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+@overload
 def score(
     model: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
-    pivot: Sequence[str],
-    target: Sequence[str],
+    pivot: Iterable[str],
+    target: Mapping[str, Iterable[str]],
+    *,
+    batch_size: int = ...,
+    nas_site: Activation = ...,
+    nav_site: Activation = ...,
+    pooling: Pooling = ...,
+    expert_values: ExpertValues = ...,
+    side: Side = ...,
+) -> dict[str, Alignment]: ...
+
+
+@overload
+def score(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    pivot: Iterable[str],
+    target: Iterable[str],
+    *,
+    batch_size: int = ...,
+    nas_site: Activation = ...,
+    nav_site: Activation = ...,
+    pooling: Pooling = ...,
+    expert_values: ExpertValues = ...,
+    side: Side = ...,
+) -> Alignment: ...
+
+
+def score(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    pivot: Iterable[str],
+    target: Iterable[str] | Mapping[str, Iterable[str]],
     *,
     batch_size: int = 32,
     nas_site: Activation = "gate",
@@ -34,89 +70,123 @@ def score(
     pooling: Pooling = "position",
     expert_values: ExpertValues = "weighted",
     side: Side = "encoder",
-) -> Alignment:
+) -> Alignment | dict[str, Alignment]:
     """Score how well `model` aligns parallel sentences.
 
+    Each distinct sentence passes the model once, so several languages are scored faster in one
+    call. Memory holds the states of the pivot and of one language at a time.
+
     Args:
-        model: any Hugging Face model with feed-forward neurons, also compiled, data parallel, or
-            held by another module; its mode is restored. One that is split by tensor parallelism
-            or FSDP2 is scored by all of its processes at once, with the same sentences.
-        tokenizer: its tokenizer; called with its defaults, special tokens included. Sentences are
-            cut at the model's maximum length, with a warning.
+        model: any Hugging Face model with feed-forward neurons; it may be compiled, data parallel
+            or inside another module. Its mode is restored. If it is split by tensor parallelism
+            or FSDP2, all processes must call this function together with the same sentences.
+        tokenizer: the model's tokenizer, called with its defaults, including special tokens.
+            Sentences are truncated to the model's maximum length, with a warning.
         pivot: n sentences.
-        target: their n translations, in the same order.
-        batch_size: sentences per forward pass.
+        target: their n translations, in the same order; or a mapping of languages to such
+            translations.
+        batch_size: sentences per forward pass; halved where a batch does not fit in memory.
         nas_site: activation whose sign is the neuron's state.
         nav_site: activation whose magnitude is the neuron's value.
         pooling: how tokens become a sentence vector.
         expert_values: whether an expert's neurons count times the router's weight.
         side: which half of an encoder-decoder model is read.
 
+    Returns:
+        The alignment of `target` with the pivot; of a mapping, a dictionary with the alignment of
+        each language.
+
     Raises:
-        NeuronXAError: lists of unequal length or of fewer than two sentences, a model without
-            feed-forward neurons, or activations that are not finite.
+        NeuronXAError: lists of unequal length or of fewer than two sentences, what is no sentence
+            or an empty one, a model without feed-forward neurons, or activations that are not
+            finite.
+
+    Example:
+        >>> found = score(model, tokenizer, english, {"fra": french, "deu": german})
+        ... # doctest: +SKIP
+        >>> found["fra"].nasca  # doctest: +SKIP
+        0.61
     """
     settings = StateSettings(nas_site, nav_site, pooling, expert_values, side)
-    languages = {"target": target}
-    return score_languages(
-        model, tokenizer, pivot, languages, batch_size=batch_size, settings=settings
-    )["target"]
+    require_model(model)
+    tokenizer = checked_tokenizer(tokenizer)
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise NeuronXAError(f"batch_size is {batch_size!r}; expected a whole number of 1 or more")
+    several = isinstance(target, Mapping)
+    sentences, translations = parallel_text(pivot, target)
+    alignments = _Run(model, tokenizer, batch_size, settings).score(sentences, translations)
+    return alignments if several else alignments["target"]
 
 
-def score_languages(
-    model: nn.Module,
-    tokenizer: PreTrainedTokenizerBase,
-    pivot: Sequence[str],
-    targets: Mapping[str, Sequence[str]],
-    *,
-    batch_size: int = 32,
-    settings: StateSettings = StateSettings(),  # noqa: B008 -- frozen
-) -> dict[str, Alignment]:
-    """Score several languages against one pivot, each distinct sentence encoded once.
+class _Run:
+    """A model that is ready to score; its parts are those of the harness's runs."""
 
-    Args and errors are those of `score`; `targets` and the answer are by language.
-    """
-    for language, sentences in targets.items():
-        if len(pivot) != len(sentences) or len(pivot) < 2:
-            raise NeuronXAError(
-                f"{len(pivot)} pivot and {len(sentences)} {language} sentences; expected lists of "
-                "equal length, of 2 or more"
-            )
-    model = unwrapped(model)
-    tokens = TokenCache(tokenizer, model, max_length(model.config, tokenizer))
-    texts = {tokens[text]: text for side in (pivot, *targets.values()) for text in side}
-    distinct = sorted(texts)
-    row = {ids: place for place, ids in enumerate(distinct)}
-    tokens.warn_of_truncation()
-    body, split = find_body(model, side=settings.side), Split.of(model)
-    sites = find_sites(body)
-    failure = None
-    try:
-        states = encode(
-            body,
-            sites,
-            distinct,
-            batch_size=batch_size,
-            settings=settings,
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: PreTrainedTokenizerBase,
+        batch_size: int,
+        settings: StateSettings,
+    ) -> None:
+        model = unwrapped(model)
+        self._texts: dict[tuple[int, ...], str] = {}
+        self._settings = settings
+        self._model = LoadedModel(
+            model=model,
+            tokens=TokenCache(tokenizer, model, max_length(model.config, tokenizer)),
+            decode=self._texts.__getitem__,
             pad_id=tokenizer.pad_token_id or 0,
+            special_ids=frozenset(tokenizer.all_special_ids),
+            batch_size=batch_size,
+            shrinks_batches=True,
         )
-    except UnreadableSentenceError as error:
-        failure = error.in_text(texts[distinct[error.sentence]])
-    split.fail_together(failure)
-    states = owned_columns(split, body, sites).of(states)
+        self._encoder = SentenceEncoder(self._model)
 
-    def vectors(side: Sequence[str]) -> list[Tensor]:
-        """Layer by layer: neuron states, values, hidden states."""
-        of_side = states[[row[tokens[text]] for text in side]]
-        return [*of_side.nas, *of_side.nav, *of_side.emb]
+    def score(self, pivot: list[str], targets: Mapping[str, list[str]]) -> dict[str, Alignment]:
+        """The alignment of every language with the pivot."""
+        pivot_ids = self._ids(pivot)
+        ids = {language: self._ids(sentences) for language, sentences in targets.items()}
+        self._model.tokens.warn_of_truncation()
+        cache = StateCache(self._distinct(pivot_ids, target_ids) for target_ids in ids.values())
+        return {
+            language: self._alignment(cache, pivot_ids, target_ids)
+            for language, target_ids in ids.items()
+        }
 
-    of_pivot, layers = vectors(pivot), tuple(neurons_by_layer(sites))
-    return {
-        language: measure(
-            rivals_by_layer(of_pivot, vectors(sentences), combine=Combine(split.sum)),
-            layers,
-            len(states.emb),
-            len(pivot),
-        ).alignment
-        for language, sentences in targets.items()
-    }
+    def _ids(self, sentences: list[str]) -> list[tuple[int, ...]]:
+        ids = [self._model.tokens[sentence] for sentence in sentences]
+        self._texts.update(zip(ids, sentences, strict=True))
+        return ids
+
+    def _distinct(self, *sides: list[tuple[int, ...]]) -> set[Sentence]:
+        return {(self._settings, ids) for side in sides for ids in side}
+
+    def _alignment(
+        self, cache: StateCache, pivot: list[tuple[int, ...]], target: list[tuple[int, ...]]
+    ) -> Alignment:
+        states, rows = self._states(cache, self._distinct(pivot, target))
+        side = self._encoder.side(self._settings.side)
+
+        def vectors(sentences: list[tuple[int, ...]]) -> Iterator[Tensor]:
+            chosen = states[[rows[self._settings, ids] for ids in sentences]]
+            yield from (*chosen.nas, *chosen.nav, *chosen.emb)
+
+        layers = rivals_by_layer(
+            vectors(pivot), vectors(target), combine=Combine(self._encoder.split.sum)
+        )
+        alignment = measure(layers, side.layers, len(states.emb), len(pivot)).alignment
+        return replace(alignment, surface=surface(pivot, target, self._model.special_ids))
+
+    def _states(
+        self, cache: StateCache, sentences: set[Sentence]
+    ) -> tuple[SentenceStates, dict[Sentence, int]]:
+        failure = None
+        try:
+            if (held := cache.states) is not None:
+                cache.drop_unneeded(self._encoder.bytes_per_sentence(held))
+            if missing := cache.missing(sentences):
+                cache.add(missing, self._encoder.encode(self._settings, [s[1] for s in missing]))
+        except NeuronXAError as error:
+            failure = error
+        self._encoder.together.fail_together(failure)
+        return cache.take(sentences)

@@ -18,6 +18,7 @@ from neuronxa_task.commands.rankc import rankc
 from neuronxa_task.commands.report import report
 from neuronxa_task.commands.reproduce import reproduce
 from neuronxa_task.commands.retrieval import retrieval
+from neuronxa_task.commands.stability import stability
 from neuronxa_task.commands.task_path import task_path
 from neuronxa_task.commands.tasks import tasks
 from neuronxa_task.errors import INTERRUPTED, NeuronXAError, printable, stopped
@@ -63,6 +64,7 @@ app.command()(leaderboard)
 app.command()(retrieval)
 app.command()(pairs)
 app.command()(report)
+app.command()(stability)
 app.command()(rankc)
 app.command()(reproduce)
 app.command("languages")(list_languages)

@@ -1,7 +1,7 @@
-"""Every contact with the insides of lm-evaluation-harness, a function each, and why.
+"""All use of the harness's internals, one function each, with the reason.
 
 Checked with lm_eval 0.4.10 to 0.4.13 and its main branch of August 2026; `tests/test_plugin.py` has
-a test for each.
+a test of each.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 def require_known_harness() -> None:
-    """lm_eval 0.5 rewrites tasks, requests and aggregation; nothing below holds there.
+    """Refuse lm_eval 0.5 and later, which change tasks, requests and aggregation.
 
     Raises:
-        NeuronXAError: that harness, or a later one, is installed.
+        NeuronXAError: such a harness is installed.
     """
     version = importlib.metadata.version("lm_eval")
     if not version.startswith("0.4."):
@@ -39,7 +39,7 @@ def require_known_harness() -> None:
         )
 
 
-require_known_harness()  # before what follows, which fails there with a name that says nothing
+require_known_harness()  # before these imports, which fail there with an unhelpful message
 
 from lm_eval.api.instance import Instance  # noqa: E402
 from lm_eval.api.metrics import mean  # noqa: E402
@@ -60,10 +60,10 @@ def register() -> None:
 
 
 def answer_requests() -> None:
-    """`evaluate` answers requests of a type by the model's method of that name.
+    """Add the method that `evaluate` calls for our requests; it has the name of the request type.
 
-    The method is on `LM`, not on `HFLM`: other backends answer with an error that says what works,
-    and nothing here imports torch.
+    It is added to `LM`, not `HFLM`, so that other backends raise an error that says what works, and
+    so that torch is not imported here.
     """
     setattr(LM, REQUEST_TYPE, _answer)
 
@@ -76,10 +76,10 @@ def _answer(self: LM, requests: Sequence[Instance]) -> list[PairResult]:
 
 
 def hand_metadata_to_python_tasks() -> None:
-    """Give tasks with a `class` their metadata as every other task has it.
+    """Give tasks with a `class` the same metadata as YAML tasks.
 
-    lm_eval 0.4.10 and 0.4.11 hand `--metadata` and `config_source` to YAML tasks alone. They ask
-    `_config_is_python_task` of a whole configuration right before they build the task.
+    lm_eval 0.4.10 and 0.4.11 pass `--metadata` and `config_source` only to YAML tasks. They call
+    `_config_is_python_task` with the whole configuration just before they build a task.
     """
     from neuronxa_task.task import NeuronXATask
 
@@ -100,9 +100,9 @@ def hand_metadata_to_python_tasks() -> None:
 
 
 def configure(task: Task, options: Mapping[str, Any]) -> None:
-    """Give a task what `Task.__init__` gives, which would first download a data set by itself.
+    """Set the attributes that `Task.__init__` sets, without its download of a data set.
 
-    It would also configure the task as a default one, whose `output_type` warns of generation.
+    `Task.__init__` would also use a default configuration, whose `output_type` causes a warning.
     """
     task._config = TaskConfig(**options)
     task._filters = [build_filter_ensemble("none", [["take_first", None]])]
@@ -110,10 +110,10 @@ def configure(task: Task, options: Mapping[str, Any]) -> None:
 
 
 def metadata_of_file(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata that a task's own file holds, before the user's was laid over it.
+    """The metadata in a task's own file, before the user's is merged into it.
 
-    The harness merges `--model_args` and `--metadata` into every task's metadata, but names the
-    file in `config_source`. A task that comes from no file has what it was given.
+    The harness merges `--model_args` and `--metadata` into every task's metadata, and names the
+    file in `config_source`. For a task without a file, the given metadata is returned.
     """
     source = str(metadata.get("config_source", "inline"))
     if not source.endswith((".yaml", ".yml")):
@@ -123,7 +123,7 @@ def metadata_of_file(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_task_file(path: str) -> dict[str, Any]:
-    """A task file with what it includes, its functions left as they are."""
+    """Read a task file with its includes, without resolving functions."""
     config: dict[str, Any]
     try:
         from lm_eval.tasks._yaml_loader import load_yaml
@@ -140,10 +140,11 @@ def _read_task_file(path: str) -> dict[str, Any]:
 
 
 def scored_model(lm: LM) -> ScoredModel:
-    """What scoring needs of the harness's model.
+    """Everything that scoring needs from the harness's model.
 
     Raises:
-        NeuronXAError: the backend shows no activations, or calls its model otherwise than `hf`.
+        NeuronXAError: the backend does not expose activations, or calls its model in another way
+            than `hf`.
     """
     from neuronxa_task.scoring.encoder import ScoredModel
     from neuronxa_task.scoring.signature import model_facts
@@ -153,8 +154,8 @@ def scored_model(lm: LM) -> ScoredModel:
     facts, finished = model_facts(hf), responses_of(hf)
     if finished is not None and not facts.may_be_cached:
         log.warning(
-            "NeuronXA tasks are computed anew and not kept in --use_cache: the model runs %d hooks "
-            "or exchanged functions, which no fingerprint covers",
+            "NeuronXA tasks do not use --use_cache: the model has %d hooks or replaced functions, "
+            "which its fingerprint does not cover",
             facts.hooks,
         )
         finished = None
@@ -174,25 +175,25 @@ def scored_model(lm: LM) -> ScoredModel:
 
 
 def _require_readable(lm: LM) -> HFLM:
-    """The body of the model is called as it is: a backend that calls it otherwise is refused."""
+    """Refuse backends that call the model in another way, since scoring calls its body directly."""
     from lm_eval.models.huggingface import HFLM
     from torch import nn
 
     if isinstance(lm, HFLM) and isinstance(lm.model, nn.Module):
         if type(lm)._model_call is HFLM._model_call:
             return lm
-        reason = "changes how the model is called, which would not be seen in its neurons"
+        reason = "changes how the model is called, which scoring would not reflect"
     else:
-        reason = "does not show a model's activations"
+        reason = "does not expose the model's activations"
     raise NeuronXAError(
         f"the backend {type(lm).__name__} {reason}; NeuronXA tasks work with --model hf"
     )
 
 
 def _max_length_of(lm: HFLM) -> int:
-    """Tokens that the model takes: the user's `max_length`, or the rule of the newest harness.
+    """Maximum number of tokens: the user's `max_length`, or the rule of the newest harness.
 
-    Harnesses before 0.4.13 do not look at `text_config`.
+    Harnesses before 0.4.13 ignore `text_config`.
     """
     from neuronxa_task.scoring.max_length import max_length
 
@@ -200,9 +201,9 @@ def _max_length_of(lm: HFLM) -> int:
 
 
 def asked_for_bos(lm: HFLM) -> bool | None:
-    """The model argument `add_bos_token`; `None` where it is the harness's default.
+    """The model argument `add_bos_token`; `None` if it has the harness's default.
 
-    Up to lm_eval 0.4.11 the default is false, and not an answer to whether the tokenizer may add
+    Up to lm_eval 0.4.11 the default is false, which does not mean that the tokenizer must not add
     its special tokens.
     """
     default = inspect.signature(type(lm).__init__).parameters.get("add_bos_token")
@@ -211,10 +212,10 @@ def asked_for_bos(lm: HFLM) -> bool | None:
 
 
 def processes_of(lm: HFLM) -> DataParallel:
-    """The processes that `lm` was launched with.
+    """The processes with which `lm` was launched.
 
-    The harness splits documents between GPUs and tells the rank. On CPUs (0.4.13) it starts the
-    processes of `torchrun`, but each receives all documents: accelerate knows how many they are.
+    The harness splits documents between GPUs and sets the rank. On CPUs (0.4.13) it runs under
+    `torchrun`, but every process receives all documents; accelerate knows the number of processes.
     """
     import torch
 
@@ -236,10 +237,10 @@ def responses_of(lm: LM) -> ResponseCache | None:
 
 
 class ResponseCache(MutableMapping[str, str]):
-    """The harness's cache of responses as texts by key, under `in` and `[]`.
+    """The harness's cache of responses as a mapping from keys to texts.
 
-    That is all that both kinds have in common: up to 0.4.13 it pickles into SQLite and commits by
-    itself; from pull request 3988 on it takes JSON and is told to `commit`.
+    Only `in` and `[]` are common to both kinds of cache: up to 0.4.13 it pickles to SQLite and
+    commits by itself; since pull request 3988 it stores JSON and needs `commit`.
 
     Args:
         stored: the harness's database.

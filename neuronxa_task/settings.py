@@ -1,4 +1,4 @@
-"""What a user can choose of a NeuronXA score (`--metadata`, or a task YAML's `metadata`)."""
+"""Settings of a NeuronXA score, from `--metadata` or a task YAML's `metadata`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ log = logging.getLogger(__name__)
 
 REQUEST_TYPE = "neuron_alignment"
 SCORE_OF = {"nas": "nasca", "nav": "navca", "emb": "mexa"}
-"""Representation (neuron state, neuron value, embedding) to the score made of it."""
+"""Score of each representation: neuron states, neuron values, hidden states."""
 
 SCORES = (*SCORE_OF.values(), *(f"{score}_max" for score in SCORE_OF.values()))
-"""The metrics of a NeuronXA task: means over layers, then the best layers'."""
+"""Metrics of a NeuronXA task: means over layers, then values of the best layer."""
 
 METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
-"""What BMLAMA-53 (a folder with its data), RULER and its kin read from `--metadata`."""
+"""Keys of `--metadata` for BMLAMA-53 (folder of its data), and for RULER and similar tasks."""
 
 TASK_METADATA = frozenset(
     {"version", "language", "target", "config_source", "signature"}
     | {"layers", "neuron_layers", "intervals", "surface"}
 )
-"""Metadata of a NeuronXA task beside its settings: what names it, and what its results add."""
+"""Metadata of a NeuronXA task other than settings: its identity, and what its results add."""
 
 SIMILAR = 0.8
-"""Likeness (difflib's ratio) from which an unknown key is taken for a mistyped setting."""
+"""difflib ratio above which an unknown key counts as a misspelt setting."""
 
 Activation = Literal["gate", "product"]
 Pooling = Literal["position", "mean", "last"]
@@ -49,15 +49,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class StateSettings:
-    """Which numbers a sentence's vectors are made of (paper, section 3).
+    """How sentence vectors are computed (paper, section 3).
 
     Attributes:
         nas_site: activation whose sign is the neuron's state.
         nav_site: activation whose magnitude is the neuron's value.
         pooling: how tokens become a sentence vector.
-        expert_values: whether the value of an expert's neuron counts times the router's weight, so
-            that it is the neuron's contribution to the layer's output.
-        side: which half of an encoder-decoder model is read; other models have one side.
+        expert_values: whether to multiply the value of an expert's neuron by the router's weight,
+            which makes it the neuron's contribution to the layer's output.
+        side: which side of an encoder-decoder model to read; other models have only one.
     """
 
     nas_site: Activation = "gate"
@@ -75,14 +75,14 @@ class StateSettings:
 
 @dataclass(frozen=True)
 class Settings(StateSettings):
-    """All settings of a task: what is scored, and on which parallel text.
+    """All settings of a task: how to score, and on which parallel text.
 
     Attributes:
-        pivot: language every other one is compared with, named as the data names it.
-        num_sentences: parallel sentences that are scored, or `all` of the split.
-        sample: which they are: the `first` ones of the split, or a random sample of this seed.
+        pivot: language to compare all others with, by its name in the data.
+        num_sentences: number of parallel sentences to score, or `all`.
+        sample: `first` for the first sentences, or the seed of a random sample.
         split: split of the data set.
-        dataset: hub name or local path that replaces the task's own data.
+        dataset: hub name or local path to use instead of the task's own data.
         stability: record the scores of random subsets of the pairs, too.
         pairs: score every pair of the run's languages, too.
         max_batch_tokens: most tokens of a batch, padding included; `None` for no limit.
@@ -104,7 +104,7 @@ class Settings(StateSettings):
                 raise NeuronXAError(f"{name} is {getattr(self, name)!r}; expected a name")
         if self.num_sentences != ALL and not _is_whole(self.num_sentences):
             raise NeuronXAError(
-                f"num_sentences is {self.num_sentences!r}; expected a whole number of 2 or more, "
+                f"num_sentences is {self.num_sentences!r}; expected a whole number of at least 2, "
                 "or all"
             )
         if self.sample != FIRST and not (_is_whole(self.sample) and int(self.sample) >= 0):
@@ -130,19 +130,19 @@ class Settings(StateSettings):
 
     @property
     def count(self) -> int | None:
-        """How many pairs are scored; `None` for all."""
+        """Number of pairs to score; `None` for all."""
         return None if self.num_sentences == ALL else self.num_sentences
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Settings:
-        """Read the settings out of a task's metadata.
+        """Read the settings from a task's metadata.
 
-        The harness merges the task's own metadata, `--model_args` and `--metadata`, and does not
-        say which key came from where. So a key that is almost a setting's name is a mistake, and
-        any other belongs to the model or to other tasks; those are logged once.
+        The harness merges the task's metadata, `--model_args` and `--metadata`, and does not record
+        the origin of a key. So an unknown key that is similar to a setting is an error, and other
+        unknown keys are assumed to belong to the model or to other tasks, and logged once.
 
         Raises:
-            NeuronXAError: a key is a mistyped setting, or a value impossible.
+            NeuronXAError: a key is a misspelt setting, or a value is invalid.
         """
         others = [key for key in metadata if key not in SETTINGS and key not in TASK_METADATA]
         for key in others:
@@ -170,4 +170,4 @@ def _similar_setting(key: object) -> str | None:
 
 @cache
 def _log_once(names: str) -> None:
-    log.info("metadata that is not NeuronXA's, left to the model and other tasks: %s", names)
+    log.info("ignored metadata, assumed to be for the model or other tasks: %s", names)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.latex import is_numeric, latex
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,12 +18,12 @@ MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*_`[]"} | {"<": "&lt
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as dictionaries by column."""
+    """The rows of a table as dictionaries by column."""
     return [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)]
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number for people; empty where there is none.
+    """Format a number with fixed digits; empty if it is missing.
 
     >>> number(0.89461), number(None), number(float("nan"))
     ('0.895', '', '')
@@ -31,7 +32,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def p_value(value: Any) -> str:
-    """A p for people.
+    """Format a p-value; empty if it is missing.
 
     >>> p_value(0.00001), p_value(0.0421)
     ('<0.0001', '0.0421')
@@ -42,7 +43,7 @@ def p_value(value: Any) -> str:
 
 
 def interval(low: Any, high: Any) -> str:
-    """An interval for people; a dash where there is none.
+    """Format an interval; a dash if it is missing.
 
     >>> interval(0.5, 0.95), interval(None, None)
     ('[0.500, 0.950]', '–')
@@ -51,19 +52,19 @@ def interval(low: Any, high: Any) -> str:
 
 
 def without_empty(table: pd.DataFrame, optional: Sequence[str]) -> pd.DataFrame:
-    """The table less those optional columns that are nowhere filled."""
+    """Drop optional columns that are empty in all rows."""
     filled = [name for name in table if name not in optional or any(table[name])]
     kept: pd.DataFrame = table[filled]
     return kept
 
 
 def text(table: pd.DataFrame, indent: str = "") -> str:
-    """A table in columns, words to the left and numbers to the right."""
+    """Format a table as text, with words left-aligned and numbers right-aligned."""
     from rich.cells import cell_len
 
     cells = [[str(name) for name in table.columns], *_cells(table)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    left = [not _numeric(column[1:]) for column in zip(*cells, strict=True)]
+    left = [not is_numeric(column[1:]) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
         padded = [
@@ -75,16 +76,59 @@ def text(table: pd.DataFrame, indent: str = "") -> str:
     return "\n".join(lines)
 
 
+SCREEN_WIDTH = 100
+SCREEN_ROWS = 18
+NAME_LENGTHS = (38, 30, 22)
+
+
+def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: str = "") -> str:
+    """As much of a table as fits a screen: its first rows and columns, and what is left out.
+
+    Args:
+        table: for people, as text.
+        rows: at most.
+        more: what shows the rest, such as `--output FOLDER`.
+        indent: before each line.
+    """
+    columns = list(table.columns)
+    for longest in NAME_LENGTHS:
+        part = table.iloc[:rows].map(lambda cell, longest=longest: _shortened(str(cell), longest))
+        if _width(text(part, indent)) <= SCREEN_WIDTH:
+            break
+    while len(columns) > 2 and _width(text(part[columns], indent)) > SCREEN_WIDTH:
+        columns.pop()
+    missing = [
+        f"{count} more {what}{'s' if count > 1 else ''}"
+        for what, count in (
+            ("row", len(table) - len(part)),
+            ("column", len(table.columns) - len(columns)),
+        )
+        if count
+    ]
+    lines = [text(part[columns], indent)]
+    if missing:
+        lines.append(f"{indent}… {' and '.join(missing)}: {more}")
+    return "\n".join(lines)
+
+
+def _shortened(name: str, longest: int) -> str:
+    """A long name, its middle left out: names of models differ at both ends."""
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _width(lines: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, lines.split("\n")))
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     return [[str(cell) for cell in row] for row in table.itertuples(index=False)]
 
 
-def _numeric(column: Sequence[str]) -> bool:
-    return any(column) and all(not cell or cell[0] in "-<0123456789[–" for cell in column)
-
-
 def _no_formula(cell: Any) -> Any:
-    """Text that a spreadsheet would run as a formula, with the mark that keeps it text.
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe.
 
     >>> _no_formula("=1+1"), _no_formula(-1.5), _no_formula("org/model")
     ("'=1+1", -1.5, 'org/model')
@@ -93,18 +137,11 @@ def _no_formula(cell: Any) -> Any:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub Markdown table; marks in the cells are escaped."""
+    """Format a GitHub Markdown table, with special characters escaped."""
     rows = [[str(name) for name in table.columns], *_cells(table)]
     lines = ["| " + " | ".join(cell.translate(MARKDOWN) for cell in row) + " |" for row in rows]
     lines.insert(1, "|" + " --- |" * len(table.columns))
     return "\n".join(lines) + "\n"
-
-
-def latex(table: pd.DataFrame, caption: str) -> str:
-    """A LaTeX table (package booktabs); marks in the cells are escaped."""
-    sides = "".join("r" if _numeric(list(map(str, table[name]))) else "l" for name in table)
-    made: str = table.to_latex(index=False, escape=True, caption=caption, column_format=sides)
-    return made
 
 
 def write(
@@ -116,6 +153,7 @@ def write(
     caption: str,
     notes: Sequence[str] = (),
     formats: Sequence[str] = ("csv", "json", "md", "tex"),
+    bold: Collection[tuple[int, int]] = (),
 ) -> list[Path]:
     """Write a table in several formats.
 
@@ -125,17 +163,18 @@ def write(
         data: in full, for csv, json and parquet; in csv, text that a spreadsheet would take for a
             formula has a ' before it.
         shown: for people, as text, for md and tex.
-        caption: of the LaTeX table.
+        caption: of the LaTeX table; its label is `tab:` and the name.
         notes: for the reader, in md and tex.
         formats: some of `FORMATS`.
+        bold: row and column of the cells of `shown` that the LaTeX table sets in bold type.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
         NeuronXAError: a format is unknown, or the folder cannot be written.
     """
-    if unknown := [each for each in formats if each not in FORMATS]:
+    if unknown := [ending for ending in formats if ending not in FORMATS]:
         raise NeuronXAError(
             f"formats are {one_of(map(repr, unknown))}; expected some of: {one_of(FORMATS)}"
         )
@@ -154,8 +193,8 @@ def write(
                 listed = "".join(f"- {note.translate(MARKDOWN)}\n" for note in notes)
                 path.write_text(markdown(shown) + "\n" + listed, encoding="utf-8")
             else:
-                remarks = "".join(f"% {note}\n" for note in notes)
-                path.write_text(remarks + latex(shown, caption), encoding="utf-8")
+                made = latex(shown, caption, name, notes=notes, bold=bold)
+                path.write_text(made, encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{folder} cannot be written: {error.strerror}") from error
     return paths

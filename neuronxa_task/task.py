@@ -1,4 +1,4 @@
-"""`NeuronXATask`: parallel text in as documents and requests, answers out as metrics."""
+"""`NeuronXATask`: turns parallel text into documents and requests, and answers into metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettin
 
 log = logging.getLogger(__name__)
 
-Halves = tuple[str, str]
+Directions = tuple[str, str]
+"""Bits by layer of one pair, from the pivot and to it."""
 
 
 class NeuronXATask(Task):
@@ -36,9 +37,9 @@ class NeuronXATask(Task):
 
     A task's YAML names the data (`dataset_path`, `dataset_name`, `test_split`, the revision in
     `dataset_kwargs`) and, in its `metadata`, the `language`, the `pivot`, and other settings. If
-    the user makes the language itself the pivot, the file's own pivot takes its place, so that a
-    group still compares the pivot with every other language. Few-shot examples, chat templates and
-    descriptions do not apply: a sentence is read alone.
+    the user chooses the language itself as the pivot, the file's own pivot is scored instead, so
+    that a group still compares the pivot with every other language. Few-shot examples, chat
+    templates and descriptions do not apply, since each sentence is read alone.
     """
 
     OUTPUT_TYPE = REQUEST_TYPE
@@ -48,7 +49,7 @@ class NeuronXATask(Task):
         """Read the configuration and load the sentence pairs.
 
         Raises:
-            NeuronXAError: an unknown setting, or parallel text that cannot be scored.
+            NeuronXAError: a setting is unknown, or the parallel text cannot be scored.
         """
         options = dict(config or {})
         options.pop("class", None)
@@ -57,7 +58,7 @@ class NeuronXATask(Task):
                 "a NeuronXA task was loaded without its name; name the folder of its file with "
                 "--include_path, and the task with --tasks"
             )
-        # Loggers read which metrics a task has from its configuration.
+        # Loggers read the names of the metrics from the configuration.
         options["metric_list"] = [
             {"metric": name, "aggregation": "mean", "higher_is_better": True}
             for name in self.aggregation()
@@ -74,7 +75,7 @@ class NeuronXATask(Task):
         self._load(self._language())
 
     def _language(self) -> str:
-        """The language to compare with the pivot: the file's, or its pivot if that was swapped."""
+        """The language to compare with the pivot: the file's, or its pivot if both are equal."""
         own = metadata_of_file(self.config.metadata)
         language, task = own.get("language"), self.config.task
         if not isinstance(language, str):
@@ -94,7 +95,7 @@ class NeuronXATask(Task):
 
     @property
     def task_name(self) -> str:
-        """Its name, which lm_eval 0.4.10 and 0.4.11 ask every task for but give to YAML tasks."""
+        """Name of the task; lm_eval 0.4.10 and 0.4.11 need it but set it only for YAML tasks."""
         return str(self.config.task)
 
     # ------------------------------------------------------------ documents
@@ -123,15 +124,15 @@ class NeuronXATask(Task):
         ]
 
     def has_training_docs(self) -> bool:
-        """There are none."""
+        """False: NeuronXA tasks have only test documents."""
         return False
 
     def has_validation_docs(self) -> bool:
-        """There are none."""
+        """False: NeuronXA tasks have only test documents."""
         return False
 
     def has_test_docs(self) -> bool:
-        """The sentence pairs."""
+        """True: the sentence pairs are the test documents."""
         return True
 
     def test_docs(self) -> list[dict[str, Any]]:
@@ -139,11 +140,11 @@ class NeuronXATask(Task):
         return self.documents
 
     def doc_to_text(self, doc: dict[str, Any]) -> str:
-        """The pivot sentence."""
+        """The pivot sentence of a document."""
         return str(doc["pivot"])
 
     def doc_to_target(self, doc: dict[str, Any]) -> str:
-        """Its translation."""
+        """The target sentence of a document."""
         return str(doc["target"])
 
     # ------------------------------------------------------------ requests
@@ -160,14 +161,16 @@ class NeuronXATask(Task):
             raise NeuronXAError(
                 f"{self.config.task}: {documents} sentence pairs cannot be split over {world_size} "
                 "processes by the harness; launch at most as many processes as there are pairs, or "
-                "raise --limit"
+                "increase --limit"
             )
-        # The harness's request cache does not know the metadata: it would mix up two pivots.
+        if rank == 0 and (prompts := _prompt_options(self.config.num_fewshot, options)):
+            _warn_of_prompts(prompts)
+        # The harness's cache of requests ignores the metadata, so it would mix up two pivots.
         options["cache_requests"] = False
         super().build_all_requests(rank=rank, world_size=world_size, **options)
 
     def fewshot_context(self, doc: dict[str, Any], *_args: Any, **_kwargs: Any) -> str:
-        """The sentence itself: no prompt is built around it."""
+        """The pivot sentence itself, without a prompt."""
         return self.doc_to_text(doc)
 
     def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
@@ -191,19 +194,19 @@ class NeuronXATask(Task):
 
     def process_results(
         self, doc: dict[str, Any], results: Sequence[PairResult]
-    ) -> dict[str, float | Halves]:
-        """Share of layers at which the pair is aligned; for `…_max`, both halves by layer."""
+    ) -> dict[str, float | Directions]:
+        """Fraction of layers at which the pair is aligned; for `…_max`, both directions."""
         answer = results[0]
         self._answered = answer
-        metrics: dict[str, float | Halves] = {}
+        metrics: dict[str, float | Directions] = {}
         for name, score in SCORE_OF.items():
-            halves = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
-            metrics[score] = mean([a == b == "1" for a, b in zip(*halves, strict=True)])
-            metrics[f"{score}_max"] = halves
+            directions = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
+            metrics[score] = mean([a == b == "1" for a, b in zip(*directions, strict=True)])
+            metrics[f"{score}_max"] = directions
         return metrics
 
     def aggregation(self) -> dict[str, Callable[[Any], float]]:
-        """The harness's mean over pairs, and the best layer's share."""
+        """Aggregate scores by the harness's mean over pairs, and `…_max` by the best layer."""
         aggregations: dict[str, Callable[[Any], float]] = {}
         for name, score in SCORE_OF.items():
             aggregations[score] = mean
@@ -211,25 +214,25 @@ class NeuronXATask(Task):
         return aggregations
 
     def higher_is_better(self) -> dict[str, bool]:
-        """All are."""
+        """Whether higher is better: true for every metric."""
         return dict.fromkeys(self.aggregation(), True)
 
     def dump_config(self) -> dict[str, Any]:
-        """The configuration for the result file, with the metadata itself, not a copy of it.
+        """The configuration for the result file, with the metadata object itself and not a copy.
 
-        `_best_layer` adds to the metadata; lm_eval 0.4.10 and 0.4.11 dump before they aggregate.
+        lm_eval 0.4.10 and 0.4.11 call this before `_best_layer` adds to the metadata.
         """
         return {**super().dump_config(), "metadata": self.config.metadata}
 
-    def _best_layer(self, representation: str, pairs: Sequence[Halves]) -> float:
-        """The best layer's share; every layer's goes into the configuration of the result file.
+    def _best_layer(self, representation: str, pairs: Sequence[Directions]) -> float:
+        """The best layer's fraction of aligned pairs; also records all layers in the metadata.
 
-        The harness aggregates on the process that writes.
+        The harness aggregates on the process that writes the result file.
         """
         retrieval = Retrieval(
             *(
-                torch.tensor([[bit == "1" for bit in pair[half]] for pair in pairs]).T
-                for half in (0, 1)
+                torch.tensor([[bit == "1" for bit in pair[direction]] for pair in pairs]).T
+                for direction in (0, 1)
             )
         )
         recorded = self.config.metadata
@@ -261,6 +264,21 @@ class NeuronXATask(Task):
             self.settings.sample,
         )
         return signature(self.settings, data, answer.task.model)
+
+
+def _prompt_options(num_fewshot: int | None, options: Mapping[str, Any]) -> str:
+    """The options of the run that would build a prompt, as the command has them."""
+    given = {
+        f"--num_fewshot {num_fewshot}": num_fewshot,
+        "--apply_chat_template": options.get("apply_chat_template"),
+        "--system_instruction": options.get("system_instruction"),
+    }
+    return ", ".join(option for option, value in given.items() if value)
+
+
+@cache
+def _warn_of_prompts(options: str) -> None:
+    log.warning("NeuronXA tasks read each sentence alone, without a prompt; ignored: %s", options)
 
 
 @cache

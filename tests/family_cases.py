@@ -55,6 +55,13 @@ REFUSED = {
     "decoder": {OTHER_ROWS: "prophetnet", NOT_ALONE: "fsmt"},
     "vision": {NO_TEXT: "pix2struct", NOT_ALONE: "idefics", PADDED: "paligemma"},
 }
+ENCODER_ONLY = set(
+    "bert bert-generation big_bird camembert data2vec-text electra ernie megatron-bert rembert "
+    "roberta roberta-prelayernorm roc_bert roformer xlm xlm-roberta xlm-roberta-xl xlnet "
+    "xmod".split()
+)
+"""Families with a causal class whose default configuration lets a token read what follows it."""
+
 WITHOUT_NEURONS = {"nemotron_h": {1, 2}, "zamba": {1}, "zamba2": {1}}
 """Layers of the hybrid families that are a mixer alone."""
 
@@ -70,6 +77,13 @@ class Case(NamedTuple):
     def id(self) -> str:
         """Its name in the output of the tests."""
         return "-".join([self.kind, self.family, *(name for name, _ in self.values)])
+
+    @property
+    def table_kind(self) -> str:
+        """Its kind in the table that `neuronxa models` prints."""
+        if self.kind == "causal" and self.family in ENCODER_ONLY:
+            return "encoder-only"
+        return "encoder" if self.kind == "seq2seq" else self.kind
 
 
 REASONS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 
 import numpy as np
@@ -249,13 +250,16 @@ def shown() -> Alignment:
     """Three layers of which the second has no neurons; pair 2 is never aligned."""
     eye, wrong = torch.eye(4), torch.eye(4)[[0, 1, 1, 3]]
     neurons, hidden = retrieval([eye] * 2, [wrong] * 2), retrieval([eye] * 4, [eye] * 4)
-    return Alignment(neurons, neurons, hidden, (0, 2), {"nasca": (0.25, 0.75)})
+    return Alignment(neurons, neurons, hidden, (0, 2), {"nasca": (0.25, 0.75)}, surface=0.125)
 
 
 def test_an_alignment_is_printed_as_its_scores(shown: Alignment) -> None:
     assert str(shown) == "NASCA 0.500, NAVCA 0.500, MEXA 1.000"
     assert repr(shown) == f"Alignment({shown}, 4 pairs, 2 layers with neurons)"
-    assert "0.250 to 0.750" in shown._repr_html_()
+    page = shown._repr_html_()
+    assert "0.250 to 0.750" in page
+    assert "4 pairs; 0.125 by shared tokens alone" in page
+    assert not re.search(r"\d\.\d{4}", page), "longer numbers say no more"
 
 
 def test_an_alignment_as_a_table_and_a_dictionary(shown: Alignment) -> None:
@@ -266,6 +270,8 @@ def test_an_alignment_as_a_table_and_a_dictionary(shown: Alignment) -> None:
     plain = shown.to_dict()
     assert plain["nasca"] == 0.5
     assert plain["layers"] == shown.layers()
+    assert plain["neuron_layers"] == [0, 2]
+    assert (plain["pairs"], plain["surface"]) == (4, 0.125)
     assert json.loads(json.dumps(plain)) == plain
 
 

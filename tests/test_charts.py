@@ -6,12 +6,14 @@ import io
 import re
 from base64 import b64decode
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from made_results import write_run
 
+from neuronxa_task.analysis.predict import predictions
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.languages import FLORES_CORE, FLORES_TARGETS, language
 from neuronxa_task.report.chart import (
@@ -37,10 +39,11 @@ from neuronxa_task.report.labels import place, text_width
 from neuronxa_task.report.many import summary_rows
 from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
-from neuronxa_task.report.trend import fit
+from neuronxa_task.report.scatters import against, curve_of, trend
 from neuronxa_task.results import read_results
 
-MARKS = [Mark(f"Language {n}", n / 9, (n % 4) / 4, 0.05, 0.1, n % 2) for n in range(10)]
+ENDS = (0.2, 0.4)
+MARKS = [Mark(f"Language {n}", n / 9, (n % 4) / 4, ENDS, ENDS, n % 2) for n in range(10)]
 SCATTER = Scatter(Axis("NASCA", -0.1, 1.1), Axis("bench, acc", -0.1, 1.1), MARKS, ("a", "b"))
 
 
@@ -78,11 +81,15 @@ def test_the_sheet_s_light_colours_are_the_files_colours() -> None:
 
 
 def test_text_stays_text_and_every_mark_has_its_tip() -> None:
-    _, page, _ = drawn(SCATTER)
+    _, page, definitions = drawn(SCATTER)
     texts = {text.text for text in page.iter("text")}
     assert {"NASCA", "bench, acc", "a", "b", "0.4"} <= texts
-    tips = {of.get("data-tip") for of in page.iter() if "data-tip" in of.attrib}
-    assert tips == {f"{mark.name}|{mark.x:.3f}|{mark.y:.3f}" for mark in MARKS}
+    names = ElementTree.fromstring(definitions).get("data-names", "").split("\t")
+    groups = [of for of in page.iter() if "data-tips" in of.attrib]
+    told = [tip.split("|") for of in groups for tip in of.get("data-tips", "").split(";")]
+    shown = {(names[int(name)], float(x), float(y)) for name, x, y in told}
+    assert shown == {(mark.name, round(mark.x, 3), round(mark.y, 3)) for mark in MARKS}
+    assert [len(list(of.iter("use"))) for of in groups] == [5, 5]
     assert {of.get("data-of") for of in page.iter() if "data-of" in of.attrib} == {
         "NASCA|bench, acc"
     }
@@ -170,30 +177,89 @@ def test_chance_is_a_named_line_where_it_is_known(chart: Drawing) -> None:
     assert "chance" not in {text.text for text in drawn(SCATTER)[1].iter("text")}
 
 
-def test_the_band_is_that_of_the_design_matrix() -> None:
-    """x' (X'X)^-1 x s^2, computed from the matrix, at each end."""
-    from scipy.stats import pearsonr, t
-
-    chance = np.random.default_rng(5)
-    x = chance.uniform(0, 1, 12)
-    y = 0.3 + 0.5 * x + chance.normal(0, 0.1, 12)
-    found = fit(list(x), list(y))
-    assert found is not None
-    design = np.column_stack([np.ones(12), x])
-    solution, squares, *_ = np.linalg.lstsq(design, y, rcond=None)
-    covariance = np.linalg.inv(design.T @ design) * squares[0] / 10
-    assert (found.intercept, found.slope) == pytest.approx(tuple(solution))
-    assert found.r == pytest.approx(pearsonr(x, y).statistic) and found.n == 12
-    for place_of in (0, -1):
-        at = np.array([1.0, found.trend.x[place_of]])
-        half = t.ppf(0.975, 10) * np.sqrt(at @ covariance @ at)
-        ends = found.trend.low[place_of], found.trend.high[place_of]
-        assert ends == pytest.approx((at @ solution - half, at @ solution + half))
+def lowered(folder: Path, languages: int, **options: Any) -> Content:
+    """One model, with accuracy in all languages but the last."""
+    codes = list(FLORES_TARGETS)[:languages]
+    path = folder / "results_0.json"
+    write_run(path, "m", codes, {"belebele": codes[:-1]}, noise=0.02, **options)
+    return Content(read_results([path]), Selection())
 
 
-@pytest.mark.parametrize("xs", [[0.5, 0.5, 0.5], [0.5]])
-def test_no_line_where_nothing_varies(xs: list[float]) -> None:
-    assert fit(xs, [0.1, 0.2, 0.3][: len(xs)]) is None
+def scatter_of(content: Content) -> Scatter:
+    (join,) = content.joins
+    return against(join, content.points(join, "nasca"), "nasca", "belebele, acc")
+
+
+def test_the_curve_is_that_of_predict(tmp_path: Path) -> None:
+    content = lowered(tmp_path, 20)
+    (join,) = content.joins
+    found = predictions(content.results, content.selection, score="nasca").estimates
+    (estimate,) = found[found["score"] == "nasca"].to_dict("records")
+    curve = curve_of(join, "nasca")
+    assert curve is not None and (curve.floor, curve.ceiling) == (0.25, 1.0)
+    at = trend(curve, estimate["alignment_score"], 1.0)
+    assert (at.low[0], at.y[0], at.high[0]) == pytest.approx(
+        (estimate["low"], estimate["estimate"], estimate["high"])
+    )
+    assert min(at.low) >= 0.25 and max(at.high) <= 1.0
+    points = join.points("nasca")
+    across = scatter_of(content).trend
+    assert across is not None and (across.x[0], across.x[-1]) == (min(points.x), max(points.x))
+
+
+def test_no_curve_where_nothing_varies(tmp_path: Path) -> None:
+    content = lowered(tmp_path, 6, skills=[0.0] * 6)
+    content.joins[0].table["nasca"] = 0.5
+    shown = scatter_of(content)
+    assert shown.trend is None and shown.notes[0] == "n = 5"
+
+
+def test_languages_at_chance_are_hollow_and_chance_is_on_the_axis(tmp_path: Path) -> None:
+    content = lowered(tmp_path, 12, skills=[0.0] * 5 + [0.9] * 7)
+    (join,) = content.joins
+    shown = scatter_of(content)
+    table = join.table
+    low = {
+        language(str(code)).name
+        for code in table.index
+        if table.loc[code, "accuracy"] - 0.25 <= 1.6449 * table.loc[code, "stderr"]
+    }
+    assert 0 < len(low) < 11 and {mark.name for mark in shown.marks if mark.hollow} == low
+    assert shown.y.chance == 0.25 and shown.y.low < 0.25 < shown.y.high
+    above = table[[language(str(code)).name not in low for code in table.index]]
+    r = np.corrcoef(above["nasca"], above["accuracy"])[0, 1]
+    assert shown.notes[1] == f"above chance: r = {r:.2f}, n = {len(above)}".replace("-", "−")
+    _, page, _ = drawn(shown)
+    assert "not above chance" in {text.text for text in page.iter("text")}
+
+
+def test_intervals_are_the_file_s_of_few_marks_and_a_typical_one_of_many(tmp_path: Path) -> None:
+    about = {"metadata": {"intervals": {"nasca": [0.1, 0.7]}}}
+    few = scatter_of(lowered(tmp_path, 12, **about))
+    assert few.typical is None and {mark.x_ends for mark in few.marks} == {(0.1, 0.7)}
+    heights = [mark.y_ends[1] - mark.y_ends[0] for mark in few.marks if mark.y_ends]
+    assert heights == pytest.approx([2 * 1.96 * 0.01] * 11)
+    many = scatter_of(lowered(tmp_path, 60, **about))
+    assert not any(mark.x_ends or mark.y_ends for mark in many.marks)
+    assert many.typical == pytest.approx((0.3, 1.96 * 0.01))
+    _, page, _ = drawn(many)
+    assert "typical 95 % interval" in {text.text for text in page.iter("text")}
+
+
+def test_many_marks_are_vertices_of_one_path() -> None:
+    marks = [Mark(f"Language {n}", n / 60, (n % 7) / 7) for n in range(60)]
+    made, page, definitions = drawn(Scatter(Axis("x", 0, 1), Axis("y", 0, 1), marks, ("a",)))
+    (group,) = (of for of in page.iter() if "data-tips" in of.attrib)
+    (path,) = group
+    vertices = [tuple(map(float, v.split())) for v in path.attrib["d"][1:].split("L")]
+    in_file = ElementTree.fromstring(svg_of(made.figure))
+    (drawn_marks,) = (of for of in in_file.iter() if of.get("id") == "marks-0")
+    uses = [of for of in drawn_marks.iter() if of.tag.endswith("use")]
+    exact = [(float(of.attrib["x"]), float(of.attrib["y"])) for of in uses]
+    assert np.asarray(vertices) == pytest.approx(np.asarray(exact), abs=0.051)
+    marker = re.search(r"#(\w+)", path.attrib["marker-mid"])
+    assert marker and f'<marker id="{marker[1]}"' in definitions
+    assert len(group.attrib["data-tips"].split(";")) == 60
 
 
 def test_labels_cover_neither_marks_nor_each_other_nor_obstacles() -> None:
@@ -238,14 +304,15 @@ def test_many_languages_become_groups_and_both_ends() -> None:
     rows = summary_rows(ranked)
     headings = [row.name for row in rows if not row.values]
     assert headings == [
-        *("Resource level (mean)", "Script (mean)", "Best 20 languages", "Worst 20 languages")
+        *("Resource level (mean)", "Script (mean)", "Language family (mean)"),
+        *("Best 20 languages", "Worst 20 languages"),
     ]
     by_name = {row.name: row for row in rows}
     cyrillic = [each for each in ranked if each.language.script == "Cyrillic"]
     mean = np.mean([each.values[0] for each in cyrillic])
     assert by_name[f"Cyrillic ({len(cyrillic)})"].values == pytest.approx([mean, mean])
     counts = [int(found[1]) for row in rows if (found := re.search(r"\((\d+)\)$", row.name))]
-    assert sum(counts) >= 2 * len(ranked), "each language is in a level and in a script"
+    assert sum(counts) == 3 * len(ranked), "each language is in a level, a script and a family"
     assert [row.name for row in rows[-20:]] == [each.language.name for each in ranked[-20:]]
 
 

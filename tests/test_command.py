@@ -180,7 +180,7 @@ def test_two_processes_score_as_one_and_end_together(
     assert run.code != 0
     assert run.results is None
     # The launcher may end the other process before it has said the same.
-    message = "neuronxa: error: neuron activation of layer 0 is NaN or infinite for the sentence"
+    message = "neuronxa: error: neuron activation of layer 1 is NaN or infinite for the sentence"
     assert f"{message} '5 %'" in run.stderr
     assert "Connection closed" not in run.stderr, "the other process was left waiting"
 

@@ -190,8 +190,8 @@ def test_the_pairs_as_text_and_as_a_file(tmp_path: Path) -> None:
     ]
     many = [LanguagePair("m", "a", str(number), number / 100, 1, 0) for number in range(100)]
     lines = summary([*many, *pairs]).splitlines()
-    assert "a 99" in lines[2] and "… 60 more" in lines[22] and "a 0 " in lines[42]
-    assert lines[43].split() == ["mean", "0.495"]
+    assert "a 99" in lines[2] and "… 84 more" in lines[10] and "a 0 " in lines[18]
+    assert lines[19].split() == ["mean", "0.495"]
     assert list(table(pairs).itertuples(index=False, name=None)) == [tuple(pair) for pair in pairs]
     assert shown(pairs)["rankc"].tolist() == ["0.250", "0.500"]
 
@@ -246,7 +246,7 @@ def test_the_tokenizer_is_found_in_arguments_given_as_text_and_loaded_once(
     ("facts", "message"),
     [
         ({}, "no files samples_bmlama53_.*run lm_eval with --tasks bmlama53 --log_samples"),
-        ({"xa": FACTS["xa"]}, "RankC compares languages; some/model has samples in xa alone"),
+        ({"xa": FACTS["xa"]}, "RankC compares two languages; some/model has samples only in xa"),
         ({"xa": {0: {"a": 1.0}}, "xb": {1: {"b": 1.0}}}, "xa and xb have no fact in common"),
         ({**FACTS, "xb": {0: {"a": -1.0, "b": -2.0}}}, "fact 0 has 3 and 2 candidates"),
         ({**FACTS, "xb": {0: {"a": math.nan}}}, "line 1 of .* a log-probability is NaN"),
@@ -274,13 +274,13 @@ def test_wrong_choices_list_the_right_ones(tmp_path: Path) -> None:
 def test_a_run_that_names_no_tokenizer(tmp_path: Path) -> None:
     write_run(tmp_path, FACTS)
     change_run(tmp_path, model_args=None)
-    with pytest.raises(NeuronXAError, match=r"its model_args name none.* --by characters"):
+    with pytest.raises(NeuronXAError, match=r"model_args name no model.* --by characters"):
         pairs_of(tmp_path)
 
 
 def test_a_sentence_of_no_characters_has_no_mean(tmp_path: Path) -> None:
     write_run(tmp_path, {**FACTS, "xb": {0: {"": -1.0, "b": -2.0, "c": -3.0}}})
-    with pytest.raises(NeuronXAError, match=r"line 1 of .*a sentence of no characters"):
+    with pytest.raises(NeuronXAError, match=r"line 1 of .*a sentence has no characters"):
         pairs_of(tmp_path, by="characters")
     pairs_of(tmp_path, by="sum")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from family_cases import (
+    IDS,
     READ,
     REASONS,
     WITHOUT_NEURONS,
@@ -151,6 +152,18 @@ def test_every_layer_has_neurons_but_mixers_that_stand_alone(opened: Opened) -> 
     for layer in without:
         names = [name for name, _ in body.layers[layer].named_modules()]
         assert not any("mlp" in name or "feed_forward" in name for name in names)
+
+
+def test_only_encoders_read_what_follows(opened: Opened, request: pytest.FixtureRequest) -> None:
+    case: Case = request.node.callspec.params["opened"]
+    if case.kind in {"decoder", "vision"}:
+        return  # the decoder's input is shifted, and attends to an encoder that reads all
+    other = IDS.clone()
+    other[:, -1] = (other[:, -1] + 7) % 90
+    first = [opened.body(ids, torch.ones_like(ids))[:, 0] for ids in (IDS, other)]
+    changes = (first[0] - first[1]).abs().max() > 1e-5 * first[0].abs().max()
+    is_encoder = case.table_kind in {"encoder-only", "encoder"} and opened.body.is_half
+    assert changes == (case.table_kind == "encoder-only" or is_encoder)
 
 
 def test_gate_and_product_are_the_textbooks(opened: Opened) -> None:

@@ -18,6 +18,7 @@ from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
 from neuronxa_task.scoring import encoder, state_cache, states
+from neuronxa_task.task import _prompt_options, _warn_of_prompts
 
 pytestmark = pytest.mark.slow
 
@@ -134,9 +135,25 @@ def test_batch_size_changes_nothing(
     ids=lambda options: next(iter(options)),
 )
 def test_what_does_not_apply_is_ignored(
-    plain: dict[str, Any], model_folder: Path, tasks: Path, options: dict[str, Any]
+    plain: dict[str, Any],
+    model_folder: Path,
+    tasks: Path,
+    options: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    _warn_of_prompts.cache_clear()
+    caplog.set_level("WARNING", "neuronxa_task")
     assert layers_of(evaluate(model_folder, tasks, **options)) == layers_of(plain)
+    said = [record.message for record in caplog.records if "ignored: --" in record.message]
+    # The harness itself says it of few-shot examples, which the task files rule out.
+    assert len(said) == ("system_instruction" in options)
+    assert all(message.endswith("ignored: --system_instruction") for message in said)
+
+
+def test_prompt_options_are_named_as_the_command_has_them() -> None:
+    options = {"apply_chat_template": True, "system_instruction": None}
+    assert _prompt_options(3, options) == "--num_fewshot 3, --apply_chat_template"
+    assert _prompt_options(0, {"apply_chat_template": False}) == ""
 
 
 def test_limit_scores_the_first_pairs(model_folder: Path, tasks: Path, text: Path) -> None:
@@ -301,7 +318,7 @@ def test_activations_that_are_not_finite_name_layer_and_sentence(
         model.get_input_embeddings().weight[byte_tokenizer()("%")["input_ids"][-1]] = float("inf")
     shutil.copytree(model_folder, tmp_path / "model")
     model.save_pretrained(tmp_path / "model")
-    message = "neuron activation of layer 0 is NaN or infinite for the sentence '.*ba % ku'"
+    message = "neuron activation of layer 1 is NaN or infinite for the sentence '.*ba % ku'"
     with pytest.raises(NeuronXAError, match=message):
         evaluate(tmp_path / "model", tmp_path / "tasks")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pandas as pd
 import pytest
 from commands import neuronxa
 from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, navca
+from pdf import needs_pdflatex, overfull
 from scipy import stats
 
-from neuronxa_task.analysis.leaderboard import COLUMNS, Leaderboard, leaderboard
+from neuronxa_task.analysis.leaderboard import ACCURACY_COLUMNS, COLUMNS, Leaderboard, leaderboard
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import read_results
+from neuronxa_task.results.many_files import read_many
 
 ALL = Selection()
 
@@ -39,7 +42,10 @@ SIX = dict(zip(LANGUAGES, NASCA, strict=True))
 
 def test_a_row_has_means_groups_correlation_and_origin(tmp_path: Path) -> None:
     found = board(tmp_path, full_run(date=1_750_000_000.0))
-    assert tuple(found.table.columns) == tuple(COLUMNS)
+    assert list(found.table) == [
+        *COLUMNS,
+        *(column.format(benchmark="belebele") for column in ACCURACY_COLUMNS),
+    ]
     (row,) = found.table.to_dict("records")
     assert (row["model"], row["alignment"]) == ("org/model", "neuronxa_flores")
     assert (row["pivot"], row["n_languages"]) == ("eng_Latn", 6)
@@ -66,6 +72,12 @@ def test_a_row_has_means_groups_correlation_and_origin(tmp_path: Path) -> None:
     assert (row["model_weights"], row["dtype"]) == ("2ac1024b", "float32")
     assert (row["neuronxa_version"], row["torch_version"]) == ("0.1.0", "2.13.0")
     assert row["date"] == "2025-06-15T15:06:40Z"
+    # The pivot's 0.9 is not in the mean.
+    assert row["accuracy_belebele"] == pytest.approx(np.mean(ACCURACY))
+    assert (row["accuracy_belebele_languages"], row["accuracy_belebele_metric"]) == (6, "acc")
+    # All languages answer the same questions: their errors do not average out.
+    assert row["accuracy_belebele_stderr"] == pytest.approx(0.01)
+    assert row["nasca_stderr"] == pytest.approx(0.01)
 
 
 def test_groups_are_the_whole(tmp_path: Path) -> None:
@@ -195,6 +207,116 @@ def test_an_undefined_correlation_is_noted(tmp_path: Path) -> None:
     )
 
 
+def test_mean_accuracy_is_over_the_languages_that_all_models_with_the_benchmark_have(
+    tmp_path: Path,
+) -> None:
+    """Benchmarks come by their names, whatever their order in the files."""
+    small = aligned_only("small", SIX)
+    for language, accuracy in (("fra_Latn", 0.5), ("deu_Latn", 0.7), ("jpn_Jpan", 0.1)):
+        small.task(f"xnli_{language}", {"acc": accuracy}).task(
+            f"belebele_{language}", {"acc": accuracy}
+        )
+    found = board(tmp_path, small, full_run("large"), aligned_only("none", SIX))
+    names = [str(name) for name in found.table if str(name).startswith("accuracy_")]
+    benchmarks = ("belebele", "xnli")
+    assert names == [name.format(benchmark=of) for of in benchmarks for name in ACCURACY_COLUMNS]
+    rows = found.table.set_index("model")
+    assert rows["accuracy_belebele"].to_dict() == pytest.approx(
+        {"large": 0.825, "small": 0.6, "none": np.nan}, nan_ok=True
+    )
+    assert rows.loc["small", "accuracy_xnli"] == pytest.approx(np.mean([0.5, 0.7, 0.1]))
+    assert rows.loc["small", "accuracy_xnli_languages"] == 3
+    assert pd.isna(rows.loc["none", "accuracy_belebele_languages"])
+    assert (
+        "accuracy_belebele: means are over the 2 languages that all 2 models with belebele have"
+    ) in found.notes
+    own = leaderboard(read_results([tmp_path]), Selection(), all_languages=True, sort=names[0])
+    assert list(own.table["model"]) == ["large", "small", "none"]
+    assert own.table["accuracy_belebele"].iloc[0] == pytest.approx(np.mean(ACCURACY))
+
+
+# ---------------------------------------------------------------- many files
+
+
+def test_files_a_few_at_a_time_make_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model's files stay together, older runs are replaced, and notes are said once."""
+    for number in range(5):
+        full_run(f"m{number}", date=1_750_000_000.0 + number).write(tmp_path / f"a{number}")
+    full_run("m0", date=1_760_000_000.0, nasca=[0.5, 0.4, 0.3, 0.2, 0.1, 0.0]).write(tmp_path / "z")
+    aligned_only("M0", SIX).task("hellaswag", {"acc": 0.5}).write(tmp_path / "y")
+    whole = read_results([tmp_path])
+    monkeypatch.setattr("neuronxa_task.results.many_files.FILES_AT_ONCE", 2)
+    parts = read_many([tmp_path])
+    pd.testing.assert_frame_equal(parts.table, whole.table, check_dtype=False)
+    assert parts.notes == whole.notes
+    assert parts.pivots == whole.pivots
+
+
+def test_an_added_model_makes_the_same_leaderboard_as_reading_everything(tmp_path: Path) -> None:
+    """The others are read from the stored table: their result files are gone."""
+    for folder, model in (("in/a", "first"), ("in/b", "second"), ("new", "third")):
+        full_run(model, nasca=[len(model) / 10, *NASCA[1:]]).write(tmp_path / folder)
+    full_run("second", date=1_760_000_000.0, nasca=NASCA[::-1]).write(tmp_path / "new/again")
+    everything = neuronxa(
+        "leaderboard", tmp_path / "in", tmp_path / "new", "--output", tmp_path / "whole"
+    )
+    assert everything.code == 0, everything.errors
+    ended = neuronxa("leaderboard", tmp_path / "in", "--output", tmp_path / "board")
+    assert ended.code == 0, ended.errors
+    shutil.rmtree(tmp_path / "in")
+    added = neuronxa("leaderboard", tmp_path / "new", "--add-to", tmp_path / "board")
+    assert added.code == 0, added.errors
+    for name in ("leaderboard.csv", "leaderboard.json"):
+        made, expected = (tmp_path / folder / name for folder in ("board", "whole"))
+        assert made.read_bytes() == expected.read_bytes()
+    for name in ("leaderboard.parquet", "results.parquet"):
+        now, at_once = (pd.read_parquet(tmp_path / folder / name) for folder in ("board", "whole"))
+        pd.testing.assert_frame_equal(now, at_once)
+        assert len(set(now["model"])) == 3
+
+
+def test_what_is_no_stored_table_is_one_line(tmp_path: Path) -> None:
+    full_run().write(tmp_path / "in")
+    missing = neuronxa("leaderboard", tmp_path / "in", "--add-to", tmp_path / "nowhere")
+    assert missing.code == 1
+    assert "nowhere/results.parquet does not exist; expected the table" in missing.errors
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "results.parquet")
+    other = neuronxa("leaderboard", tmp_path / "in", "--add-to", tmp_path)
+    assert "has the columns a; expected: model, benchmark" in other.errors
+    (tmp_path / "results.parquet").write_bytes(b"PAR1")
+    broken = neuronxa("leaderboard", tmp_path / "in", "--add-to", tmp_path)
+    assert "cannot be read as parquet" in broken.errors
+    assert broken.errors.count("\n") == 1
+
+
+def test_an_added_model_of_known_weights_is_named(tmp_path: Path) -> None:
+    full_run("org/model").write(tmp_path / "in")
+    neuronxa("leaderboard", tmp_path / "in", "--output", tmp_path / "board")
+    full_run("org/model", date=1_760_000_000.0).write(tmp_path / "new")
+    path = next((tmp_path / "new").glob("*.json"))
+    path.write_text(path.read_text().replace("org/model", "/data/copy"))
+    ended = neuronxa("leaderboard", tmp_path / "new", "--add-to", tmp_path / "board")
+    assert ended.code == 0, ended.errors
+    assert "/data/copy has the weights of org/model: join them with --alias" in ended.output
+
+
+@needs_pdflatex
+def test_the_leaderboard_as_a_page(tmp_path: Path) -> None:
+    for number in range(3):
+        run = full_run(
+            f"organisation/A_model-{number}-Instruct", nasca=np.roll(NASCA, number).tolist()
+        )
+        for language in LANGUAGES:
+            run.task(f"m_mmlu_{language}", {"acc": 0.5})
+        run.write(tmp_path / str(number))
+    ended = neuronxa("leaderboard", tmp_path, "--output", tmp_path / "out")
+    assert ended.code == 0, ended.errors
+    assert overfull(tmp_path / "out" / "leaderboard.tex") == []
+    assert r"\textbf{" in (tmp_path / "out" / "leaderboard.tex").read_text(encoding="utf-8")
+
+
 # ---------------------------------------------------------------- files and command
 
 
@@ -207,17 +329,18 @@ def test_files_of_several_calls_can_be_put_together(tmp_path: Path) -> None:
     tables = [
         pd.read_parquet(tmp_path / f"{name}_out" / "leaderboard.parquet") for name in ("one", "two")
     ]
-    assert tables[0].dtypes.to_dict() == tables[1].dtypes.to_dict()
+    dtypes = [table[list(COLUMNS)].dtypes.to_dict() for table in tables]
+    assert dtypes[0] == dtypes[1]
     both = pd.concat(tables, ignore_index=True).sort_values("nasca", ascending=False)
     assert list(both["model"]) == ["<i>=SUM(a)|b", "plain"]
     read = pd.read_csv(tmp_path / "one_out" / "leaderboard.csv")
-    assert tuple(read.columns) == tuple(COLUMNS)
+    assert tuple(read.columns)[: len(COLUMNS)] == tuple(COLUMNS)
     assert read["nasca"].tolist() == pytest.approx(tables[0]["nasca"].tolist())
     (record,) = json.loads((tmp_path / "one_out" / "leaderboard.json").read_text(encoding="utf-8"))
-    assert set(record) == set(COLUMNS)
+    assert set(record) == set(tables[0])
     assert record["nasca_script_other"] is None
     markdown = (tmp_path / "one_out" / "leaderboard.md").read_text(encoding="utf-8")
-    assert r"| &lt;i&gt;=SUM(a)\|b | neuronxa\_flores | 6 |" in markdown
+    assert r"| &lt;i&gt;=SUM(a)\|b | 6 | 0.608 ± 0.010 |" in markdown
 
 
 def test_names_do_not_become_formulas(tmp_path: Path) -> None:
@@ -231,7 +354,8 @@ def test_names_do_not_become_formulas(tmp_path: Path) -> None:
 def test_the_command_explains_its_columns() -> None:
     ended = neuronxa("leaderboard", "--columns")
     assert ended.code == 0
-    assert [line.split(":")[0] for line in ended.output.splitlines()] == list(COLUMNS)
+    explained = [line.split(":")[0] for line in ended.output.splitlines()]
+    assert explained == [*COLUMNS, *ACCURACY_COLUMNS]
 
 
 @pytest.mark.parametrize("command", ["correlate", "predict", "leaderboard", "languages"])

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import byte_tokenizer
-from families import tiny_model
+from conftest import byte_tokenizer, tiny_llama
+from families import tiny_config, tiny_model
 from runs import (
     LANGUAGES,
     OWN_TASKS_ONLY,
@@ -21,10 +21,18 @@ from runs import (
     signature_of,
     write_text,
 )
-from transformers import PreTrainedModel
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedModel,
+)
 
 from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn.layers import layers_of as show_layers
 from neuronxa_task.own_text import make_tasks
 
 pytestmark = pytest.mark.slow
@@ -141,3 +149,42 @@ def test_batches_do_not_change_the_scores_of_experts(tmp_path: Path) -> None:
         for size in (1, 3, 64)
     ]
     assert scores[0] == scores[1] == scores[2]
+
+
+def around_images(text_model: PreTrainedModel) -> PreTrainedModel:
+    """A tiny LLaVA, whose vision tower is random and whose text model is the one that is given."""
+    vision = tiny_config(CLIPVisionConfig)
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text_model.config,
+        image_token_index=1,
+        vision_feature_layer=-1,
+    )
+    model = LlavaForConditionalGeneration(config).eval()
+    model.model.language_model.load_state_dict(text_model.model.state_dict())
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+def test_the_text_model_of_a_vision_language_model_scores_as_it_does_alone(
+    corpus: tuple[Path, dict[str, list[str]]], tmp_path: Path
+) -> None:
+    tasks, text = corpus
+    folder = tmp_path / "llava"
+    model = around_images(tiny_llama())
+    processor = LlavaProcessor(CLIPImageProcessor(), byte_tokenizer(), patch_size=8)
+    for part in (model, processor):
+        part.save_pretrained(folder)
+    done = command_here(
+        tmp_path / "results",
+        *("--model", "hf-multimodal", "--model_args", f"pretrained={folder},dtype=float32"),
+        *("--include_path", str(tasks), "--tasks", "made_up"),
+        *("--device", "cpu", "--batch_size", "4"),
+    )
+    assert done.results is not None, done.stderr
+    for name, layers in layers_of(done.results).items():
+        target = text[name.removeprefix("made_up_")]
+        expected = score(tiny_llama(), byte_tokenizer(), PIVOT, target).layers()
+        assert layers == expected
+        assert score(model, processor, PIVOT, target).layers() == expected
+    assert "--model hf-multimodal" in show_layers(str(folder))

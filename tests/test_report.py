@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,17 +14,21 @@ import pandas as pd
 import pytest
 from commands import neuronxa
 from made_results import ACCURACY, LANGUAGES, full_run, write_run
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, rankdata
 
 from neuronxa_task.analysis.bootstrap import Bootstrap
 from neuronxa_task.analysis.correlate import correlation_table
+from neuronxa_task.analysis.paired import paired_difference
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages import FLORES_CORE, FLORES_TARGETS
 from neuronxa_task.report import write_report
+from neuronxa_task.report.agreement import qualifications
+from neuronxa_task.report.cautions import cautions
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.page import render
 from neuronxa_task.report.pictures import Studio
+from neuronxa_task.report.versus import versus
 from neuronxa_task.results import Results, read_results
 
 FEW = Bootstrap(resamples=100)
@@ -76,8 +81,8 @@ def page_of(results: Results, *, title: str = "A title", paper: bool = False) ->
 def html_of(results: Results, *, title: str = "A title", paper: bool = False) -> str:
     content = Content(results, Selection())
     found = (
-        correlation_table(content.pairings, Selection(), bootstrap=FEW, paper=paper)
-        if content.pairings
+        correlation_table(content.joins, Selection(), bootstrap=FEW, paper=paper)
+        if content.joins
         else None
     )
     return render(content, found, title, content.notes, Studio(Path("unused")))
@@ -219,7 +224,7 @@ def test_a_relative_report_leaves_out_what_lacks_the_pivot(tmp_path: Path) -> No
         run.task(f"arc_{language}", {"acc": accuracy})
     results = read_results([run.write(tmp_path)])
     content = Content(results, Selection(relative=True))
-    assert [pairing.benchmark for pairing in content.pairings] == ["belebele"]
+    assert [join.benchmark for join in content.joins] == ["belebele"]
     assert any("arc of org/model left out: no accuracy in the pivot" in n for n in content.notes)
 
 
@@ -295,7 +300,7 @@ def test_models_are_compared_on_the_languages_all_have(two_models: Results) -> N
         ]
         nasca = of_model.loc[of_model["metric"] == "nasca", "value"]
         assert len(nasca) == len(FLORES_CORE) - 1
-        assert float(row[1]) == pytest.approx(nasca.mean(), abs=0.00051)
+        assert numbers(row[1:2]) == pytest.approx([nasca.mean()], abs=0.00051)
     assert "8 languages" in page.text
     assert page.text.count("org/a") >= 3
 
@@ -486,3 +491,108 @@ def test_layers_without_neurons_are_blank_and_named(tmp_path: Path) -> None:
     for layers, rows in cells:
         blanks = 2 if layers == "4" else 0
         assert [row.count("--") for row in rows.split(" ")] == [blanks] * len(FLORES_CORE)
+
+
+def test_intervals_and_shared_tokens_are_on_the_page_and_exported(tmp_path: Path) -> None:
+    about = {"intervals": {"nasca": [0.1, 0.7], "navca": [0.9, 0.2]}, "surface": 0.25}
+    codes = FLORES_CORE
+    write_run(tmp_path / "results_0.json", "m", codes, {"belebele": codes}, metadata=about)
+    results = read_results([tmp_path / "results_0.json"])
+    report = write_report(results, tmp_path / "out", "t", Selection(), picture_formats=())
+    page = Page(report.page.read_text(encoding="utf-8"))
+    french = page.row("French")
+    assert french[4].endswith("[0.10, 0.70]")
+    assert french[5].endswith("±0.010"), "ends in the wrong order are no interval"
+    assert french[7] == "0.250" and "Shared tokens: the fraction of sentence pairs" in page.text
+    table = pd.read_csv(tmp_path / "out" / "languages.csv")
+    assert set(table["NASCA low"]) == {0.1} and set(table["NASCA high"]) == {0.7}
+    assert set(table["Shared tokens"]) == {0.25} and "NAVCA low" not in table
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"intervals": [0.1, 0.7], "surface": "much"},
+        {"intervals": {"nasca": [0.1]}, "surface": -1},
+        {"intervals": {"nasca": [0.1, "x"], "mexa": None, "other": [0, 1]}, "surface": None},
+        {"intervals": {"nasca": [0.1, 7.0]}, "surface": True},
+    ],
+)
+def test_damaged_intervals_are_none(damaged: dict[str, object], tmp_path: Path) -> None:
+    path = write_run(tmp_path / "results_0.json", "m", FLORES_CORE[:3], metadata=damaged)
+    assert read_results([path]).uncertainties == {}
+
+
+def test_models_are_tested_in_the_languages_that_both_have(two_models: Results) -> None:
+    page = page_of(two_models)
+    (row,) = (row for row in page.rows if row and "− " in row[0] and len(row) > 3)
+    names = row[0].split("− ")
+    nasca = two_models.table[two_models.table["metric"] == "nasca"]
+    wide = nasca.pivot(index="language", columns="model", values="value").dropna()
+    differences = (wide[f"org/{names[0]}"] - wide[f"org/{names[1]}"]).to_numpy()
+    assert len(differences) == 8
+    # Every assignment of signs to the ranks, by enumeration.
+    ranks = rankdata(np.abs(differences))
+    signs = np.array(list(product([-1, 1], repeat=8)))
+    observed = abs(ranks @ np.sign(differences))
+    p = float(np.mean(np.abs(signs @ ranks) >= observed - 1e-9))
+    content = Content(two_models, Selection())
+    columns, (shown,) = versus(content)
+    assert [column.label for column in columns] == ["NASCA", "NAVCA", "MEXA", "belebele"]
+    assert shown.differences[0].higher == f"{int(np.sum(differences > 0))} of 8"
+    found = paired_difference(*(wide[f"org/{name}"].to_numpy() for name in names))
+    assert found.p == pytest.approx(p) and found.n == 8
+    told = f"{differences.mean():+.3f}".replace("-", "−")
+    assert shown.differences[0].text == told and row[1].startswith(told)
+    assert float(shown.differences[0].p.removeprefix("p = ")) >= round(p, 4), "adjusted (Holm)"
+
+
+def test_models_means_have_the_standard_error_over_languages(two_models: Results) -> None:
+    page = page_of(two_models)
+    row = next(row for row in page.rows if row and row[0] == "a" and "±" in row[1])
+    table = two_models.table
+    of_model = table[(table["model"] == "org/a") & (table["language"] != FLORES_CORE[0])]
+    nasca = of_model.loc[of_model["metric"] == "nasca", "value"]
+    assert float(row[1].partition("±")[2]) == pytest.approx(nasca.sem(), abs=0.00051)
+
+
+def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
+    run = full_run()
+    run.content["config"]["limit"] = 10
+    path = run.write(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("n:100", "n:10")
+    path.write_text(text, encoding="utf-8")
+    content = Content(read_results([path]), Selection())
+    told = list(cautions(content))
+    assert told[0].startswith("belebele ran with --limit 10")
+    assert told[1] == "neuronxa_flores was scored on 10 sentence pairs only; the default is 100."
+    assert told[2].startswith("Few languages: 6.")
+    page = page_of(content.results)
+    assert all(caution in page.text for caution in told)
+
+
+def test_a_claim_comes_with_what_qualifies_it(tmp_path: Path) -> None:
+    codes = list(FLORES_TARGETS)[:80]
+    path = write_run(tmp_path / "r.json", "m", codes, {"belebele": codes}, noise=0.1)
+    content = Content(read_results([path]), Selection())
+    found = correlation_table(content.joins, Selection(), bootstrap=FEW)
+    row = found.table[(found.table["method"] == "pearson") & (found.table["score"] == "nasca")]
+    (of_nasca,) = row.to_dict("records")
+    assert of_nasca["verdict"] == "positive"
+    page = page_of(content.results)
+    ends = f"({of_nasca['partial_low']:.2f} to {of_nasca['partial_high']:.2f})"
+    assert f"script, partial r = {of_nasca['partial_r']:.2f} {ends}" in page.text
+    families = f"{of_nasca['families_low']:.2f} to {of_nasca['families_high']:.2f}"
+    count = int(of_nasca["families"])
+    assert f"With the {count} language families resampled" in page.text
+    assert f"95 % interval is {families}." in page.text
+    assert list(qualifications(of_nasca | {"verdict": "cannot tell"})) == []
+    alone = of_nasca | {"leave_one_out_low": 0.2, "leave_one_out_high": 0.9}
+    assert "With one language left out, r ranges from 0.20 to 0.90." in list(qualifications(alone))
+
+
+def test_no_joins_are_explained_by_models_that_may_be_the_same(tmp_path: Path) -> None:
+    write_run(tmp_path / "a.json", "org/model", FLORES_CORE)
+    write_run(tmp_path / "b.json", "model", (), {"belebele": FLORES_CORE})
+    content = Content(read_results([tmp_path]), Selection())
+    assert content.results.hints and content.results.hints[0] in str(content.unpaired)

@@ -301,7 +301,13 @@ def test_pointing_at_a_cell_or_a_mark_tells_its_value(reader: Reader) -> None:
     start = 2 * (int(layer) - int(cells["first"]))
     digits = cells["values"].split(" ")[row][start : start + 2]
     assert told == f"{int(digits, 36) / 1000:.3f}"
-    told = reader.point_at("#scatter .on [data-tip^='Hindi|']")
+    reader.run("""document.querySelectorAll("#scatter .on [data-tips]").forEach((group) => {
+        const names = document.querySelector("[data-names]").dataset.names.split("\\t");
+        const tips = group.dataset.tips.split(";");
+        const place = tips.findIndex((tip) => names[tip.split("|")[0]] === "Hindi");
+        group.querySelectorAll("use")[place]?.classList.add("hindi");
+    })""")
+    told = reader.point_at("#scatter .on .hindi")
     (nasca,) = (
         text.partition("±")[0]
         for name, text in zip(reader.column("Language"), reader.column("NASCA"), strict=True)

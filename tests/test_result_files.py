@@ -374,7 +374,7 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: list[int]
         (
             "predict_only",
             ("--pattern", "gen=gen_{lang}", "--benchmarks", "gen"),
-            "gen has no acc; exact_match is taken",
+            "gen has no acc; exact_match is used",
         ),
     ],
 )

@@ -138,7 +138,7 @@ def test_activations_that_are_not_finite_are_an_error(
     sites = find_sites(find_body(model))
     with torch.no_grad():
         model.model.layers[1].mlp.up_proj.weight[5] = poison
-    with pytest.raises(NeuronXAError, match="neuron activation of layer 1 is NaN or infinite"):
+    with pytest.raises(NeuronXAError, match="neuron activation of layer 2 is NaN or infinite"):
         encode(find_body(model), sites, token_ids, batch_size=4, settings=StateSettings())
 
 

@@ -59,7 +59,9 @@ def test_scores_are_logged_at_every_evaluation(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_tracked(tmp_path: Path) -> None:
-    with pytest.raises(NeuronXAError, match="targets is empty"):
+    with pytest.raises(NeuronXAError, match="target is an empty mapping"):
         AlignmentCallback(trainer(tmp_path), PIVOT, {})
+    with pytest.raises(NeuronXAError, match=r"target\['near'\] is the text 'one'; expected a list"):
+        AlignmentCallback(trainer(tmp_path), PIVOT, {"near": "one"})
     with pytest.raises(NeuronXAError, match="no tokenizer"):
         AlignmentCallback(trainer(tmp_path, processing_class=None), PIVOT, TARGETS)

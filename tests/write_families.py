@@ -14,12 +14,11 @@ from neuronxa_task.ffn import families as models
 from neuronxa_task.ffn.families import Family
 
 TABLE = Path(models.__file__).parent / models.TABLE
-KIND = {"causal": "causal", "seq2seq": "encoder", "decoder": "decoder", "vision": "vision"}
 
 
 def tried(case: Case) -> Family:
     """What becomes of a tiny model of the family."""
-    kind = KIND[case.kind]
+    kind = case.table_kind
     try:
         sites = open_tiny(case).sites
     except NeuronXAError as error:
@@ -43,7 +42,10 @@ def table() -> str:
     """The file's text."""
     version = importlib.metadata.version
     head = f"# transformers {version('transformers')}, torch {version('torch').split('+')[0]}"
-    rows = [(f.kind, f.name, f.neurons, f.reason) for f in all_tried()]
+    rows = sorted(
+        ((f.kind, f.name, f.neurons, f.reason) for f in all_tried()),
+        key=lambda row: list(models.KINDS).index(row[0]),
+    )
     lines = [head, "kind\tname\tneurons\treason", *("\t".join(row) for row in rows)]
     return "\n".join(lines) + "\n"
 

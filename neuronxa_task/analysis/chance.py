@@ -17,18 +17,22 @@ CHANCE: Mapping[str, float] = {
     **dict.fromkeys(("arc", "arc_challenge_mt", "belebele", "hellaswag"), 1 / 4),
     **dict.fromkeys(("m_mmlu", "global_mmlu", "mmmlu", "openai_mmlu", "afrimmlu"), 1 / 4),
     **dict.fromkeys(("mmlu", "include_base_44"), 1 / 4),
-    **dict.fromkeys(("mmlu_prox", "mmlu_prox_lite"), 1 / 10),
+    **dict.fromkeys(("mmlu_pro", "mmlu_prox", "mmlu_prox_lite"), 1 / 10),
     **dict.fromkeys(("xnli", "afrixnli"), 1 / 3),
     **dict.fromkeys(("xcopa", "xstorycloze", "xwinograd", "global_piqa"), 1 / 2),
     **dict.fromkeys(("paws", "pawsx", "multiblimp"), 1 / 2),
+    **dict.fromkeys(("piqa", "AraDiCE_piqa", "AraDiCE_boolq", "AraDiCE_winogrande"), 1 / 2),
+    **dict.fromkeys(("openbookqa", "AraDiCE_openbookqa"), 1 / 4),
     "phrasebook_translation": 1 / 8,
     "sib": 1 / 7,
 }
 """One over the number of choices of a question.
 
 A benchmark whose name is one of these followed by an underscore (`global_mmlu_full`) has the same
-level. A few questions of ARC have three or five choices. Benchmarks whose questions differ more
-(`truthfulqa`, `bmlama53`) and benchmarks without choices are left out on purpose.
+level. A few questions of ARC have three or five choices. MMLU-Pro and its translation have ten
+choices in most questions and fewer in the others, so guessing is slightly above 1/10; an answer
+that cannot be read counts as wrong there, so accuracy may be below. Benchmarks whose questions
+differ more (`truthfulqa`, `bmlama53`) and benchmarks without choices are left out on purpose.
 """
 
 ACCURACIES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_norm_bytes", "exact_match"})

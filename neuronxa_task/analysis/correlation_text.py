@@ -1,4 +1,4 @@
-"""Tables of correlations, as people read them."""
+"""Correlations as text: tables to print and the summary on the screen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from neuronxa_task.tables import (
     number,
     p_value,
     records,
+    screen,
     text,
     without_empty,
 )
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_METHOD = "pearson"
-SUMMARY_ROWS = 22
+SUMMARY_ROWS = 10
+SUMMARY_VERDICTS = 6
 SHORT_INTERVAL = "[{low}, {high}]"
 
 
 def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of correlations with its numbers as text and without what is nowhere filled."""
+    """The table of correlations with numbers as text, without empty columns."""
     import pandas as pd
 
     rows = [
@@ -65,7 +67,7 @@ def _whose(row: dict[str, Any]) -> str:
 
 
 def _above_chance(row: dict[str, Any]) -> str:
-    """r over the languages above chance, and how many these are."""
+    """r over the languages above chance, and their number."""
     if not number(row["share_above_chance"]):
         return ""
     count = (
@@ -77,7 +79,7 @@ def _above_chance(row: dict[str, Any]) -> str:
 
 
 def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of comparisons with its numbers as text and without what is nowhere filled."""
+    """The table of comparisons with numbers as text, without empty columns."""
     import pandas as pd
 
     rows = [
@@ -101,7 +103,7 @@ def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def correlations_text(found: Correlations) -> str:
-    """Everything `neuronxa correlate` found, for the screen: a block per pair of benchmarks."""
+    """All tables of `neuronxa correlate`, one block per alignment benchmark and benchmark."""
     sides = ["alignment", "benchmark", "metric"]
     blocks = [
         f"{_heading(rows)}\n{_body(shown_correlations(rows))}"
@@ -124,30 +126,35 @@ def _heading(rows: pd.DataFrame) -> str:
 
 
 def _body(shown: pd.DataFrame) -> str:
-    """The rows without what the heading says."""
-    said = ["alignment", "benchmark", *(["model"] if shown["model"].nunique() == 1 else [])]
-    return text(shown.drop(columns=said), indent="  ")
+    """The rows, without the columns that the heading covers."""
+    in_heading = ["alignment", "benchmark", *(["model"] if shown["model"].nunique() == 1 else [])]
+    return text(shown.drop(columns=in_heading), indent="  ")
 
 
 def summary_text(found: Correlations) -> str:
-    """What fits a screen: the verdict, then Pearson's correlations, means over models first."""
+    """A summary for one screen: verdicts, then Pearson's r, with means over models first."""
     method = SUMMARY_METHOD
     if method not in set(found.table["method"]):
         method = str(found.table["method"].iloc[0])
     rows = records(found.table[found.table["method"] == method])
-    lines = [line for row in _main_rows(rows) for line in sentences(row)]
+    verdicts = [line for row in _main_rows(rows) for line in sentences(row)]
+    lines = verdicts[:SUMMARY_VERDICTS]
     if not lines:
         lines = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]
     groups = _summary_rows(rows)
     title = f"{method.title()}'s r over languages, with 95% intervals"
-    left_out = len(groups) - SUMMARY_ROWS
-    more = [f"  … {left_out} rows more: --full"] if left_out > 0 else []
-    table = text(_by_score(groups[:SUMMARY_ROWS]), indent="  ")
-    return "\n".join([*lines, "", f"{title}:", table, *more])
+    table = screen(_by_score(groups), rows=SUMMARY_ROWS, more="--full", indent="  ")
+    return "\n".join([*lines, "", f"{title}:", table])
+
+
+def paper_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Pearson's correlations as a paper shows them: a row per model and benchmark, means first."""
+    rows = records(table[table["method"] == SUMMARY_METHOD])
+    return _by_score(_groups(rows)) if rows else table.iloc[:0]
 
 
 def _main_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each parallel text, the first score's widest mean: over benchmarks, over models."""
+    """For each parallel text, the first score's mean over most models and benchmarks."""
     chosen: dict[tuple[Any, Any], dict[str, Any]] = {}
     for row in rows:
         main = row["kind"] == MEAN or (row["kind"] == PER_MODEL and row["models"] == 1)
@@ -165,21 +172,29 @@ def _breadth(row: dict[str, Any]) -> tuple[int, int]:
 
 
 def _summary_rows(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Rows of one model and benchmark, a member per score: means first, then single models."""
+    """Of `_groups`, single models by their mean over benchmarks alone, where there is a mean."""
+    groups = _groups(rows)
+    if groups and groups[0][0]["kind"] == MEAN:
+        most = max(_breadth(group[0])[1] for group in groups)
+        groups = [
+            group for group in groups if group[0]["kind"] == MEAN or _breadth(group[0])[1] == most
+        ]
+    return groups
+
+
+def _groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rows grouped by model and benchmark, one per score; means first, then single models."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         if row["kind"] != POOLED:
             key = (row["kind"] == PER_MODEL, row["alignment"], row["pivot"], row["model"])
             groups.setdefault((*key, row["benchmark"]), []).append(row)
     ordered = sorted(groups, key=lambda key: (key[0], -len(key[4].split(", "))))
-    if ordered and not ordered[0][0]:  # single models by their mean over benchmarks alone
-        most = max(len(key[4].split(", ")) for key in groups)
-        ordered = [key for key in ordered if not key[0] or len(key[4].split(", ")) == most]
     return [groups[key] for key in ordered]
 
 
 def _by_score(groups: Sequence[Sequence[dict[str, Any]]]) -> pd.DataFrame:
-    """One row per group, r and its interval in a column per score."""
+    """One row per group, with r and its interval in one column per score."""
     import pandas as pd
 
     texts = {row["alignment"] for rows in groups for row in rows}

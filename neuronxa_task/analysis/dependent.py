@@ -2,8 +2,9 @@
 
 The two correlations share the accuracies and their scores correlate, so they are dependent and
 overlapping. Steiger (1980, Psychological Bulletin 87:245-251) recommends two tests for this case:
-his Z and Williams' t. They agree to the third decimal from about 20 languages. We use Z, because it
-compares Fisher's z, as all intervals here do.
+his Z and Williams' t. We use Z, because it compares Fisher's z, as all intervals here do. Over
+3,000 random populations the two p-values differed by at most 0.016 at 20 languages (0.002 in the
+median), and by at most 0.003 at 100.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`neuronxa leaderboard`: one row per model, in columns that stay the same."""
+"""`neuronxa leaderboard`: one row per model, with a fixed set of columns."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from neuronxa_task.analysis.statistics import coefficient
 from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.resource_levels import LEVELS, resource_level
+from neuronxa_task.latex import best
 from neuronxa_task.results import Results
 from neuronxa_task.results.comparable import SOFTWARE, facts_of, settings_of
 from neuronxa_task.settings import SCORE_OF, SCORES
-from neuronxa_task.tables import number, records
+from neuronxa_task.tables import number, records, without_empty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,18 +38,18 @@ GROUPS: tuple[str, ...] = (
 )
 
 COLUMNS: Mapping[str, str] = {
-    "model": "name of the model, and in brackets whatever else makes it another one",
+    "model": "name of the model, with other arguments that change it in brackets",
     "alignment": "alignment benchmark; a model has one row for each",
     "pivot": "language that the others are compared with (FLORES code)",
-    "n_languages": "languages that the means are over",
+    "n_languages": "number of languages in the means",
     **{score: f"mean {score.upper()} over the languages" for score in MEANS},
     **{f"{score}_max": f"mean of the languages' best layer's {score.upper()}" for score in MEANS},
     **{
-        f"{score}_{group}": f"mean {score.upper()} over those of the languages; empty if none"
+        f"{score}_{group}": f"mean {score.upper()} over the languages of this group; empty if none"
         for score in MEANS
         for group in GROUPS
     },
-    **{f"n_{group}": "how many of the languages these are" for group in GROUPS},
+    **{f"n_{group}": "number of languages in this group" for group in GROUPS},
     "benchmarks": "downstream benchmarks that alignment is correlated with, separated by '; '",
     **{
         f"pearson_{score}": f"correlation of {score.upper()} with accuracy over all languages of "
@@ -56,21 +57,40 @@ COLUMNS: Mapping[str, str] = {
         for score in MEANS
     },
     "settings": "settings of the scores, from their signatures",
-    "model_weights": "fingerprint of the weights, behind their commit if there is one",
-    "dtype": "precision that the model ran in",
+    "model_weights": "fingerprint of the weights, preceded by their commit if there is one",
+    "dtype": "precision of the model",
     **{f"{program}_version": "version that the scores were made with" for program in SOFTWARE},
-    "date": "when the newest of the runs began (UTC)",
+    "date": "start of the newest run (UTC)",
+    **{
+        f"{score}_stderr": f"mean of the languages' standard errors of {score.upper()}; the "
+        "languages share their sentences, so that their errors do not average out"
+        for score in MEANS
+    },
 }
-"""The columns in their order, and what they hold. Later versions add columns at the end only."""
+"""The columns that every leaderboard has, in their order, and what they hold.
+
+Behind them come, for each benchmark by its name, those of `ACCURACY_COLUMNS`. Later versions add
+columns only at the end of either.
+"""
+
+ACCURACY_COLUMNS: Mapping[str, str] = {
+    "accuracy_{benchmark}": "mean accuracy over the languages but the pivot, of those that all "
+    "models with the benchmark have",
+    "accuracy_{benchmark}_stderr": "mean of the languages' standard errors",
+    "accuracy_{benchmark}_languages": "languages that the mean is over",
+    "accuracy_{benchmark}_metric": "what is called accuracy",
+}
+"""The columns of a benchmark, in their order, and what they hold."""
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """What `neuronxa leaderboard` finds.
+    """The table of `neuronxa leaderboard`.
 
     Attributes:
-        table: one row per model and alignment benchmark, in `COLUMNS`.
-        notes: what the reader has to know.
+        table: one row per model and alignment benchmark, in `COLUMNS`, then `ACCURACY_COLUMNS` of
+            each benchmark.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame
@@ -84,39 +104,47 @@ def leaderboard(
     all_languages: bool = False,
     sort: str = "nasca",
 ) -> Leaderboard:
-    """One row per model and alignment benchmark.
+    """Make one row per model and alignment benchmark.
 
     Args:
-        results: what was read.
-        choice: alignment and downstream benchmarks, metric, and what may be mixed.
-        all_languages: means over each model's own languages instead of over those that all models
-            have.
-        sort: column to sort by, highest first within each alignment benchmark; names upwards.
+        results: the results to use.
+        choice: which benchmarks and metric, and whether settings may be mixed.
+        all_languages: average over each model's own languages, not only those of all models.
+        sort: column to sort by within each alignment benchmark; numbers descending, text
+            ascending.
 
     Raises:
         NeuronXAError: settings differ, no language is common to all models, or no such column.
     """
     import pandas as pd
 
-    if sort not in COLUMNS:
-        raise NeuronXAError(
-            f"no column {sort!r} to sort by; columns: {one_of(COLUMNS)}"
-            + did_you_mean(sort, list(COLUMNS))
-        )
     choice = replace(choice, scores=SCORES)
     selected = select(results, choice)
     selected.require_alignment(choice)
     joins, notes = join_accuracy(selected, choice)
     notes = [*selected.notes, *notes]
+    columns = [*COLUMNS, *_accuracy_columns(selected.accuracy["benchmark"].unique())]
+    if sort not in columns:
+        raise NeuronXAError(
+            f"no column {sort!r} to sort by; columns: {one_of(columns)}"
+            + did_you_mean(sort, columns)
+        )
+    by_run: dict[tuple[str, str], list[AccuracyJoin]] = {}
+    for join in joins:
+        by_run.setdefault((join.model, join.alignment), []).append(join)
     rows = []
     for benchmark, corpus in selected.alignment.groupby("benchmark"):
-        corpus, left_out = _complete(str(benchmark), corpus)
-        notes += left_out
+        corpus, remarks = _with_all_scores(str(benchmark), corpus)
+        notes += remarks
         if not all_languages:
-            corpus, left_out = _common(str(benchmark), corpus)
-            notes += left_out
+            corpus, remarks = _common(str(benchmark), corpus)
+            notes += remarks
+        accuracies, left_out = _accuracies(
+            selected.accuracy, _pivots(corpus), set(corpus["model"]), all_languages=all_languages
+        )
+        notes += left_out
         for model, scores in corpus.groupby("model"):
-            own = [join for join in joins if (join.model, join.alignment) == (model, benchmark)]
+            own = by_run.get((str(model), str(benchmark)), [])
             correlations, undefined = _correlations(own)
             notes += [f"{model}: {reason}" for reason in undefined]
             rows.append(
@@ -124,9 +152,10 @@ def leaderboard(
                 | _means(scores)
                 | correlations
                 | _origin(scores)
+                | accuracies.get(str(model), {})
             )
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    counts = [name for name in COLUMNS if name.startswith("n_")]
+    table = pd.DataFrame(rows, columns=columns)
+    counts = [name for name in columns if name.startswith("n_") or name.endswith("_languages")]
     highest_first = pd.api.types.is_numeric_dtype(table[sort])
     table = table.astype(dict.fromkeys(counts, "Int64")).sort_values(
         ["alignment", sort, "model"], ascending=[True, not highest_first, True], ignore_index=True
@@ -134,32 +163,32 @@ def leaderboard(
     return Leaderboard(table, tuple(notes))
 
 
-def _complete(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of languages that have every score which their model has in any language."""
+def _with_all_scores(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep languages that have all scores that their model has in any language."""
     scores = corpus.groupby("model")["metric"].transform("nunique")
     own = corpus.groupby(["model", "language"])["metric"].transform("nunique")
     kept = corpus[own == scores]
-    if not (left_out := corpus.drop(kept.index)).empty:
-        languages = left_out[["model", "language"]].drop_duplicates()
-        each = languages.itertuples(index=False, name=None)
+    if not (dropped := corpus.drop(kept.index)).empty:
+        languages = dropped[["model", "language"]].drop_duplicates()
+        pairs = languages.itertuples(index=False, name=None)
         return kept, [
             f"{benchmark}: means leave out {len(languages)} languages that lack one of their "
-            f"model's scores: {one_of((f'{code} of {model}' for model, code in each), at_most=5)}"
+            f"model's scores: {one_of((f'{code} of {model}' for model, code in pairs), at_most=5)}"
         ]
     return kept, []
 
 
 def _common(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of languages that all models have."""
+    """Keep languages that all models have."""
     languages = corpus.groupby("model")["language"].agg(set)
     common = set.intersection(*languages)
     if not common:
-        each = (
+        own = (
             f"{model} has {one_of(sorted(codes), at_most=4)}" for model, codes in languages.items()
         )
         raise NeuronXAError(
             f"{benchmark}: no language is common to all {len(languages)} models: "
-            f"{one_of(each, at_most=3)}; score the same languages, or pass --all-languages"
+            f"{one_of(own, at_most=3)}; score the same languages, or pass --all-languages"
         )
     notes = []
     if any(codes != common for codes in languages):
@@ -170,13 +199,58 @@ def _common(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[st
     return corpus[corpus["language"].isin(common)], notes
 
 
+def _accuracy_columns(benchmarks: Iterable[str]) -> list[str]:
+    """The columns of benchmarks, by their names."""
+    return [
+        column.format(benchmark=benchmark)
+        for benchmark in sorted(benchmarks)
+        for column in ACCURACY_COLUMNS
+    ]
+
+
+def _pivots(corpus: pd.DataFrame) -> set[str]:
+    return {to_flores(facts_of(line)["pivot"]) for line in corpus["signature"].unique()}
+
+
+def _accuracies(
+    accuracy: pd.DataFrame, pivots: set[str], models: set[str], *, all_languages: bool
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The accuracy columns of each model, and notes on the languages that they leave out."""
+    made: dict[str, dict[str, Any]] = {model: {} for model in models}
+    notes = []
+    measured = accuracy[accuracy["model"].isin(models) & ~accuracy["language"].isin(pivots)]
+    for benchmark, rows in measured.dropna(subset="value").groupby("benchmark"):
+        languages = rows.groupby("model")["language"].agg(set)
+        common = set.intersection(*languages)
+        if not all_languages:
+            if any(codes != common for codes in languages):
+                notes.append(
+                    f"accuracy_{benchmark}: means are over the {len(common)} languages that all "
+                    f"{len(languages)} models with {benchmark} have"
+                )
+            rows = rows[rows["language"].isin(common)]
+        for model, own in rows.groupby("model"):
+            values = (
+                own["value"].mean(),
+                own["stderr"].mean(skipna=False),
+                len(own),
+                own["metric"].iloc[0],
+            )
+            made[str(model)] |= zip(_accuracy_columns([str(benchmark)]), values, strict=True)
+    return made, notes
+
+
 def _means(rows: pd.DataFrame) -> dict[str, Any]:
     """Means over languages, over all of them and by group."""
     scores = rows.pivot(index="language", columns="metric", values="value").reindex(columns=SCORES)
-    groups = {group: [group in _groups_of(code) for code in scores.index] for group in GROUPS}
+    errors = rows.pivot(index="language", columns="metric", values="stderr")
+    errors = errors.reindex(columns=MEANS).mean(skipna=False)
+    of_language = [_groups_of(code) for code in scores.index]
+    groups = {group: [group in groups for groups in of_language] for group in GROUPS}
     return {
         "n_languages": len(scores),
         **scores.mean(),
+        **errors.add_suffix("_stderr"),
         **{
             f"{score}_{group}": scores.loc[members, score].mean()
             for score in MEANS
@@ -205,19 +279,19 @@ def _correlations(joins: Sequence[AccuracyJoin]) -> tuple[dict[str, Any], list[s
 
 
 def _origin(rows: pd.DataFrame) -> dict[str, Any]:
-    """What the scores were made with; of mixed ones all values, separated by '; '."""
+    """Settings, weights, versions and date of the scores; different values are joined by '; '."""
     signatures = list(rows["signature"].unique())
     facts = [facts_of(line) for line in signatures]
     columns = {"model": "model_weights", "dtype": "dtype"}
     columns |= {program: f"{program}_version" for program in SOFTWARE}
     return {
-        "pivot": _joined(to_flores(each["pivot"]) for each in facts),
+        "pivot": _joined(to_flores(known["pivot"]) for known in facts),
         "settings": _joined(
             "|".join(f"{fact}:{value}" for fact, value in settings_of(line).items())
             for line in signatures
         ),
         **{
-            column: _joined(each.get(fact, "") for each in facts)
+            column: _joined(known.get(fact, "") for known in facts)
             for fact, column in columns.items()
         },
         "date": rows["date"].max(),
@@ -229,15 +303,42 @@ def _joined(values: Iterable[str]) -> str:
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """A leaderboard's main columns with its numbers as text."""
+    """A leaderboard for people: each score with its standard error, then accuracy, then r."""
     import pandas as pd
 
-    scores = (*SCORES, *(f"pearson_{score}" for score in MEANS))
+    names = [name for name in table if _benchmark_of(str(name))]
+    corpora = table["alignment"].nunique()
     rows = [
-        {"model": row["model"], "alignment": row["alignment"], "languages": str(row["n_languages"])}
-        | {score.replace("_", " "): number(row[score]) for score in scores}
-        | {"benchmarks": row["benchmarks"]}
+        {"model": row["model"]}
+        | ({"alignment": row["alignment"]} if corpora > 1 else {})
+        | {"n": str(row["n_languages"])}
+        | {score.upper(): _with_error(row, score) for score in MEANS}
+        | {_benchmark_of(str(name)): _with_error(row, str(name)) for name in names}
+        | {f"r {score.upper()}": number(row[f"pearson_{score}"]) for score in MEANS}
+        | {f"{score.upper()} max": number(row[f"{score}_max"]) for score in MEANS}
         for row in records(table)
     ]
     made: pd.DataFrame = pd.DataFrame(rows)
-    return made
+    return without_empty(made, [f"r {score.upper()}" for score in MEANS])
+
+
+def best_cells(table: pd.DataFrame, shown: pd.DataFrame) -> set[tuple[int, int]]:
+    """Row and column of each alignment benchmark's best numbers in `shown(table)`."""
+    columns = [str(name) for name in shown if name not in ("model", "alignment", "n")]
+    cells = set()
+    for _, rows in table.groupby("alignment"):
+        part = best(shown.loc[rows.index].reset_index(drop=True), columns)
+        cells |= {(int(rows.index[row]), column) for row, column in part}
+    return cells
+
+
+def _benchmark_of(column: str) -> str:
+    """The benchmark whose mean accuracy a column holds; empty for other columns."""
+    ends = ("_stderr", "_languages", "_metric")
+    is_mean = column.startswith("accuracy_") and not column.endswith(ends)
+    return column.removeprefix("accuracy_") if is_mean else ""
+
+
+def _with_error(row: Mapping[str, Any], name: str) -> str:
+    error = number(row[f"{name}_stderr"])
+    return number(row[name]) + (f" ± {error}" if error else "")

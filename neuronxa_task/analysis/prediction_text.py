@@ -1,17 +1,17 @@
-"""Tables of predictions, as people read them."""
+"""Predictions as text: tables to print and the summary on the screen."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.predict import Predictions
-from neuronxa_task.tables import interval, number, records, text, without_empty
+from neuronxa_task.tables import interval, number, records, screen, text, without_empty
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUMMARY_ROWS = 20
-SHOWN_ESTIMATES = 12
+SUMMARY_ROWS = 8
+SHOWN_ESTIMATES = 6
 ERRORS = {
     "rmse": "RMSE",
     "baseline_rmse": "of mean",
@@ -19,11 +19,11 @@ ERRORS = {
     "family_baseline_rmse": "of mean ",
     "mexa_estimate_rmse": "MEXA's estimate",
 }
-"""Columns of errors, and their headings beside each other."""
+"""Columns of errors, and their headings in the summary."""
 
 
 def shown_fits(table: pd.DataFrame) -> pd.DataFrame:
-    """The fits with their numbers as text."""
+    """The table of fits with numbers as text."""
     import pandas as pd
 
     rows = [
@@ -49,7 +49,7 @@ def shown_fits(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:
-    """The estimates with their numbers as text."""
+    """The table of estimates with numbers as text."""
     import pandas as pd
 
     rows = [
@@ -70,7 +70,7 @@ def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def full_text(found: Predictions, score: str) -> str:
-    """Every fit and every estimate, for the screen."""
+    """All fits and estimates as text."""
     parts = [f"Fits, one language or one family left out:\n{text(shown_fits(found.fits), '  ')}"]
     if len(found.estimates):
         parts.append(_estimates(found.estimates, score, at_most=len(found.estimates)))
@@ -78,7 +78,7 @@ def full_text(found: Predictions, score: str) -> str:
 
 
 def summary_text(found: Predictions, score: str) -> str:
-    """What fits a screen: the errors by benchmark, and the estimates where they are few."""
+    """A summary for one screen: errors by benchmark, and the estimates if they are few."""
     import pandas as pd
 
     fits = found.fits[found.fits["score"] == score]
@@ -90,26 +90,24 @@ def summary_text(found: Predictions, score: str) -> str:
         _summary_row(str(text_name), str(benchmark), rows)
         for (text_name, benchmark), rows in defined.groupby(["alignment", "benchmark"], sort=False)
     ]
-    table: pd.DataFrame = pd.DataFrame(rows[:SUMMARY_ROWS])
+    table: pd.DataFrame = pd.DataFrame(rows)
     if table["alignment"].nunique() == 1:
         table = table.drop(columns="alignment")
-    more = [f"  … {len(rows) - SUMMARY_ROWS} rows more: --full"] if len(rows) > SUMMARY_ROWS else []
     lines = [
         *_verdict(defined, score),
         "",
         "Errors (RMSE) of a language predicted without it, and without its family:",
-        text(table, indent="  "),
-        *more,
+        screen(table, rows=SUMMARY_ROWS, more="--full", indent="  "),
         "",
         _estimates(found.estimates, score, at_most=SHOWN_ESTIMATES)
         if len(found.estimates)
-        else "Every language that has alignment has the benchmark, too: none to estimate.",
+        else "All languages with alignment have the benchmark, so there is nothing to estimate.",
     ]
     return "\n".join(lines)
 
 
 def _summary_row(alignment: str, benchmark: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """A benchmark's errors, the mean of its models'."""
+    """Errors of a benchmark, the mean over its models."""
     models = rows["model"].nunique()
     line: dict[str, Any] = {"benchmark": benchmark, "alignment": alignment}
     line["models"] = str(models) if models > 1 else str(rows["model"].iloc[0])
@@ -118,7 +116,7 @@ def _summary_row(alignment: str, benchmark: str, rows: pd.DataFrame) -> dict[str
 
 
 def _verdict(fits: pd.DataFrame, score: str) -> list[str]:
-    """In how many cases a score predicts better than the mean of the other languages."""
+    """Say how often a score predicts better than the mean of the other languages."""
     cases = "models and benchmarks" if len(fits) > 1 else "model and benchmark"
     better = int((fits["rmse"] < fits["baseline_rmse"]).sum())
     lines = [

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from neuronxa_task.bmlama53.samples import Facts, newest_samples, read_ranks
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-ENDS = 20
+ENDS = 8
 """Pairs shown at each end of a long list."""
 
 MEASURES = ("tokens", "characters", "sum")
@@ -104,7 +104,9 @@ def rankc(
             tokenizer that cannot be loaded.
     """
     if by not in MEASURES:
-        raise NeuronXAError(f"--by is {by!r}; expected one of: {one_of(MEASURES)}")
+        raise NeuronXAError(
+            f"--by is {by!r}; expected one of: {one_of(MEASURES)}" + did_you_mean(by, MEASURES)
+        )
     pairs = []
     newest, notes = newest_samples(paths)
     for model, files in newest.items():
@@ -112,7 +114,7 @@ def rankc(
         if missing := [language for language in chosen if language not in files]:
             raise NeuronXAError(
                 f"{model} has no logged samples of bmlama53 in {one_of(missing)}; it has: "
-                f"{one_of(sorted(files))}"
+                f"{one_of(sorted(files))}" + did_you_mean(missing[0], sorted(files))
             )
         if len(chosen) < 2:
             raise NeuronXAError(

@@ -47,12 +47,14 @@ def correlate(
     from neuronxa_task.analysis.correlation_text import (
         SUMMARY_METHOD,
         correlations_text,
+        paper_table,
         shown_comparisons,
         shown_correlations,
         summary_text,
     )
     from neuronxa_task.analysis.pairing import pair
     from neuronxa_task.analysis.published import published_text
+    from neuronxa_task.latex import best_in_rows
     from neuronxa_task.tables import write
 
     choice = options.choice_of(
@@ -91,11 +93,29 @@ def correlate(
     if output is None:
         return
     caption = "Correlation of alignment with accuracy over languages"
+    shown = shown_correlations(tables.table)
     paths = write(
-        *(output, "correlation", tables.table, shown_correlations(tables.table)),
+        *(output, "correlation", tables.table, shown),
         caption=caption,
         notes=notes,
+        formats=("csv", "json", "md"),
     )
+    paths += write(
+        *(output, "correlation_full", tables.table, shown),
+        caption=caption,
+        notes=notes,
+        formats=["tex"],
+    )
+    pearson = paper_table(tables.table)
+    if len(pearson):
+        paths += write(
+            *(output, "correlation", pearson, pearson),
+            caption="Pearson's correlation of alignment with accuracy over languages, with 95 % "
+            "intervals; the highest of each row in bold",
+            notes=notes,
+            formats=["tex"],
+            bold=best_in_rows(pearson, [score.upper() for score in choice.scores]),
+        )
     if len(tables.comparisons):
         paths += write(
             *(output, "comparison", tables.comparisons, shown_comparisons(tables.comparisons)),

@@ -9,8 +9,16 @@ import typer
 
 from neuronxa_task.commands import options
 
+ON_SCREEN = 20
+
 
 def languages(
+    names: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[LANGUAGE]...", help="Codes or English names: fra_Latn French; all by default."
+        ),
+    ] = None,
     benchmarks: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
@@ -19,6 +27,7 @@ def languages(
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as csv.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print all languages.")] = False,
 ) -> None:
     """List languages with their script, resources, benchmarks.
 
@@ -27,12 +36,15 @@ def languages(
 
     Example: neuronxa languages --benchmarks belebele,m_mmlu
     """
-    from neuronxa_task.languages.table import harness_tasks, language_table, shown
-    from neuronxa_task.tables import text
+    from neuronxa_task.languages.table import chosen, harness_tasks, language_table, shown
+    from neuronxa_task.tables import screen, text
 
     table = language_table(harness_tasks(), options.names(benchmarks))
+    if names:
+        table = chosen(table, names)
     if csv:
         table.to_csv(sys.stdout, index=False)
     else:
-        typer.echo(text(shown(table)))
-        typer.echo(f"{len(table)} languages; --csv lists all benchmarks of each")
+        lines = shown(table)
+        typer.echo(text(lines) if full else screen(lines, rows=ON_SCREEN, more="--full or --csv"))
+        typer.echo(f"{len(table)} languages; --csv prints all benchmarks of each")

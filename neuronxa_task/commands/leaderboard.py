@@ -9,12 +9,15 @@ import typer
 
 from neuronxa_task.commands import options
 
+STORED = "results.parquet"
+
 
 def _print_columns(asked: bool) -> None:
     if asked:
-        from neuronxa_task.analysis.leaderboard import COLUMNS
+        from neuronxa_task.analysis.leaderboard import ACCURACY_COLUMNS, COLUMNS
 
-        typer.echo("\n".join(f"{name}: {meaning}" for name, meaning in COLUMNS.items()))
+        columns = {**COLUMNS, **ACCURACY_COLUMNS}
+        typer.echo("\n".join(f"{name}: {meaning}" for name, meaning in columns.items()))
         raise typer.Exit
 
 
@@ -38,7 +41,17 @@ def leaderboard(
     allow_mixed_signatures: options.AllowMixed = False,
     output: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Folder for leaderboard.csv, .json, .parquet and .md."),
+        typer.Option(
+            help="Folder for leaderboard.csv, .json, .parquet, .md and .tex, and for "
+            "results.parquet, which --add-to reads."
+        ),
+    ] = None,
+    add_to: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Folder of an earlier leaderboard: its models are added from its "
+            "results.parquet, without their result files. Without --output it is updated.",
+        ),
     ] = None,
     columns: Annotated[
         bool,
@@ -50,18 +63,28 @@ def leaderboard(
         ),
     ] = False,
 ) -> None:
-    """Compare models by alignment and correlation, one row each.
+    """Compare models by alignment, accuracy and correlation.
 
-    The files always have the same columns, so rows of several runs can be combined. Resource levels
-    are the classes of Joshi et al. 2020.
+    One row per model. The columns have one fixed order, which --columns explains: first those of
+    alignment, which are always the same, then four for each benchmark, by name. Resource levels are
+    the classes of Joshi et al. 2020.
 
     Example: neuronxa leaderboard demo_results/ --output leaderboard/
     """
     from neuronxa_task.analysis import leaderboard as board
-    from neuronxa_task.tables import text, write
+    from neuronxa_task.results import RunChoice
+    from neuronxa_task.results.many_files import read_many, store
+    from neuronxa_task.tables import screen, write
 
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    rows = board.leaderboard(
+    read = read_many(
+        results,
+        stored=None if add_to is None else add_to / STORED,
+        patterns=pattern or (),
+        aliases=alias or (),
+        runs=RunChoice(num_fewshot, chat_template),
+    )
+    output = output or add_to
+    found = board.leaderboard(
         read,
         options.choice_of(
             *("nasca", alignment, benchmarks, metric),
@@ -72,14 +95,17 @@ def leaderboard(
         all_languages=all_languages,
         sort=sort,
     )
-    typer.echo(text(board.shown(rows.table)))
-    notes = [*read.notes, *rows.notes]
-    options.echo_notes(notes)
+    shown = board.shown(found.table)
+    typer.echo(screen(shown, more="--output FOLDER"))
+    notes = [*read.notes, *found.notes]
+    options.echo_notes(notes, full=False, more="--output FOLDER")
     if output is not None:
         paths = write(
-            *(output, "leaderboard", rows.table, board.shown(rows.table)),
-            caption="Alignment by model",
+            *(output, "leaderboard", found.table, shown),
+            caption="Alignment and accuracy by model: means over languages, with standard errors",
             notes=notes,
-            formats=("csv", "json", "parquet", "md"),
+            formats=("csv", "json", "parquet", "md", "tex"),
+            bold=board.best_cells(found.table, shown),
         )
-        options.echo_files(paths)
+        store(read, output / STORED)
+        options.echo_files([*paths, output / STORED])

@@ -177,12 +177,12 @@ SHOWN_NOTES = 6
 """Notes printed without --full."""
 
 
-def echo_notes(notes: Sequence[str], *, full: bool = True) -> None:
-    """Print notes below the tables; without `full`, only the first and how many more there are."""
+def echo_notes(notes: Sequence[str], *, full: bool = True, more: str = "--full") -> None:
+    """Print notes below the tables; without `full`, only the first, and what shows the others."""
     shown = notes if full or len(notes) <= SHOWN_NOTES else notes[: SHOWN_NOTES - 1]
     lines = [f"note: {note}" for note in shown]
     if len(shown) < len(notes):
-        lines.append(f"note: … {len(notes) - len(shown)} more: --full")
+        lines.append(f"note: … {len(notes) - len(shown)} more: {more}")
     if lines:
         typer.echo("\n" + "\n".join(lines))
 

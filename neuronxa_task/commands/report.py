@@ -39,6 +39,8 @@ def report(
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
     allow_mixed_signatures: options.AllowMixed = False,
+    chance: options.Chance = None,
+    chance_corrected: options.ChanceCorrected = False,
 ) -> None:
     """Write a self-contained page of tables and charts.
 
@@ -47,17 +49,19 @@ def report(
     from neuronxa_task.report import write_report
 
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
-    choice = options.choice_of(
+    selection = options.choice_of(
         *(scores, alignment, benchmarks, metric),
         relative=relative,
         include_pivot=include_pivot,
         allow_mixed=allow_mixed_signatures,
+        chance=chance,
+        chance_corrected=chance_corrected,
     )
     made = write_report(
         read,
         output,
         title,
-        choice,
+        selection,
         paper=paper,
         picture_formats=options.names(picture_formats) if pictures else (),
         all_pictures=all_pictures,

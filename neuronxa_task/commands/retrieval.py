@@ -18,7 +18,7 @@ def retrieval(
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
-    """Show how often a sentence's translation is its nearest neighbour.
+    """Measure how often a translation is the nearest sentence.
 
     Compares neuron states, neuron values and hidden states per model, for languages with much data
     (head, classes 3 to 5 of Joshi et al. 2020) and with little (tail, classes 0 to 2). Both
@@ -27,7 +27,7 @@ def retrieval(
     Example: neuronxa retrieval demo_results/ --paper
     """
     from neuronxa_task.analysis.retrieval import published_lines, retrieval_table, shown
-    from neuronxa_task.tables import text, write
+    from neuronxa_task.tables import screen, write
 
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
     retrieved = retrieval_table(
@@ -39,9 +39,9 @@ def retrieval(
             allow_mixed=allow_mixed_signatures,
         ),
     )
-    typer.echo(text(shown(retrieved.table)))
+    typer.echo(screen(shown(retrieved.table), more="--output FOLDER"))
     notes = [*read.notes, *retrieved.notes, *(published_lines() if paper else ())]
-    options.echo_notes(notes)
+    options.echo_notes(notes, full=paper, more="--output FOLDER")
     if output is not None:
         paths = write(
             *(output, "retrieval", retrieved.table, shown(retrieved.table)),

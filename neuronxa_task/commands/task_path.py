@@ -6,10 +6,9 @@ import typer
 
 
 def task_path() -> None:
-    """Print the folder of the task files, for --include_path.
+    """Print the folder of the packaged task files.
 
-    Needed only where the harness does not find them by itself: packages in a zip file, or with
-    NEURONXA_DISCOVERY=0.
+    For harnesses that do not find them by themselves: lm_eval run --include_path FOLDER.
 
     Example: neuronxa task-path
     """

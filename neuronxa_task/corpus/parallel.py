@@ -123,7 +123,7 @@ class Corpus:
         sentences = []
         for row in rows:
             sentence = column[row]
-            if fault := _fault(sentence):
+            if fault := sentence_fault(sentence):
                 raise NeuronXAError(
                     f"{self.name} ({self.split}): sentence {row + 1} of {language} {fault}; "
                     "an alignment score needs text on both sides of every pair"
@@ -163,7 +163,7 @@ class PairedCorpus(Corpus):
         return both.pairs(*names, count, sample)
 
 
-def _fault(sentence: object) -> str | None:
+def sentence_fault(sentence: object) -> str | None:
     """Why a sentence cannot be scored; `None` if it can."""
     if not isinstance(sentence, str):
         return f"is {shortened(repr(sentence))}, not text"

@@ -1,4 +1,4 @@
-"""Which models can be scored: every family of transformers, and the layers of one model."""
+"""Which models can be scored: every family of transformers, as tried."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ TABLE = "families.tsv"
 """Written by `python tests/write_families.py` from tiny random models of every family."""
 KINDS = {
     "causal": "decoder-only",
+    "encoder-only": "encoder-only, each token reads the whole sentence",
     "encoder": "encoder of an encoder-decoder, or text model of a speech model",
     "decoder": "decoder of an encoder-decoder (side: decoder)",
-    "vision": "text model of a multimodal model",
+    "vision": "text model of a multimodal model (lm_eval --model hf-multimodal)",
 }
 
 
@@ -62,15 +63,15 @@ def overview(kind: str | None = None) -> str:
     """
     if kind is not None and kind not in KINDS:
         raise NeuronXAError(f"kind is {kind!r}; expected one of: {one_of(KINDS)}")
-    listed = [family for family in families() if kind in (None, family.kind)]
-    counts = Counter((family.kind, bool(family.neurons)) for family in listed)
+    chosen = [family for family in families() if kind in (None, family.kind)]
+    counts = Counter((family.kind, bool(family.neurons)) for family in chosen)
     lines = [f"Families of transformers, each tried as a tiny random model ({tried_with()})", ""]
     for name, title in KINDS.items():
         if (name, True) in counts:
             read, refused = counts[name, True], counts[name, False]
             lines.append(f"{title}: {read} read, {refused} refused")
     for name, title in KINDS.items():
-        of_kind = [family for family in listed if family.kind == name]
+        of_kind = [family for family in chosen if family.kind == name]
         for neurons in sorted({family.neurons for family in of_kind} - {""}):
             names = " ".join(family.name for family in of_kind if family.neurons == neurons)
             lines += ["", f"{title}, {neurons} neurons:", f"  {names}"]
@@ -78,35 +79,4 @@ def overview(kind: str | None = None) -> str:
         if refused_ones:
             lines += ["", f"{title}, refused:"]
             lines += [f"  {family.name}: {family.reason}" for family in refused_ones]
-    return "\n".join(lines)
-
-
-def layers_of(name: str) -> str:
-    """Describe the neurons in every layer of a model from the hub or a folder.
-
-    Raises:
-        NeuronXAError: the model cannot be loaded, or its neurons cannot be read.
-    """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    from neuronxa_task.ffn import find_body, find_sites
-
-    try:
-        config = AutoConfig.from_pretrained(name)
-        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        model = auto.from_pretrained(name, dtype="auto").eval()
-    except (OSError, ValueError) as error:
-        raise NeuronXAError(
-            f"{name} cannot be loaded: {' '.join(str(error).split())}; expected a hub name or a "
-            "folder with a model of transformers"
-        ) from error
-    with torch.no_grad():
-        body = find_body(model)
-        sites = find_sites(body)
-    lines = [f"{body.family}: {len(body.layers)} layers, hidden size {body.hidden_size}"]
-    for layer in range(len(body.layers)):
-        parts = [str(site) for site in sites if site.layer == layer]
-        lines.append(f"layer {layer:>3}  {', '.join(parts) or 'no feed-forward neurons'}")
-    lines.append(f"{sum(site.neurons for site in sites):,} neurons")
     return "\n".join(lines)

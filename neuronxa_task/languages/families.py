@@ -3,7 +3,8 @@
 Languages of a family are not independent observations: they share words, scripts and much of their
 training data. The names are Glottolog's top-level families. A language isolate is its own family, a
 creole belongs to the family of its lexifier, and constructed languages are one group. We assigned
-the codes: all languages of FLORES-200 and of Tatoeba's bitext mining.
+the codes: all languages of FLORES-200 and of Tatoeba's bitext mining. Where
+linguists disagree, as on the Ubangian languages (Sango), we chose the larger family.
 """
 
 from __future__ import annotations

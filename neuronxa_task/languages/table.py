@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.harness import task_names
 from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
 from neuronxa_task.languages.benchmarks import LANGUAGE, benchmark_names, patterns_of, place
@@ -32,12 +32,13 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     import pandas as pd
 
     benchmarks_by_code = benchmarks_of(tasks)
+    known = (*ALIGNMENT, *benchmark_names())
     if unknown := [
         name for name in benchmarks if name not in set().union(*benchmarks_by_code.values())
     ]:
         raise NeuronXAError(
             f"the installed harness has no tasks of {one_of(map(repr, unknown))}; known "
-            f"benchmarks: {one_of((*ALIGNMENT, *benchmark_names()), at_most=20)}"
+            f"benchmarks: {one_of(known, at_most=20)}" + did_you_mean(unknown[0], known)
         )
     codes = dict.fromkeys((*FLORES_CODES, *sorted(benchmarks_by_code)))
     rows = [
@@ -49,6 +50,27 @@ def language_table(tasks: Iterable[str], benchmarks: Sequence[str] = ()) -> pd.D
     ]
     table: pd.DataFrame = pd.DataFrame(rows, columns=list(COLUMNS))
     return table
+
+
+def chosen(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The rows of languages by their codes or English names.
+
+    Raises:
+        NeuronXAError: a name is none of the table's.
+    """
+    by_name: dict[str, list[int]] = {}
+    for row, (code, name) in enumerate(zip(table["code"], table["name"], strict=True)):
+        for known in {code, code.partition("_")[0], name}:
+            by_name.setdefault(known.casefold(), []).append(row)
+    if unknown := [name for name in names if name.casefold() not in by_name]:
+        raise NeuronXAError(
+            f"{one_of(map(repr, unknown))} is not in the list of languages; expected a "
+            "FLORES code or an English name, such as fra_Latn or French"
+            + did_you_mean(unknown[0].casefold(), by_name)
+        )
+    rows = dict.fromkeys(row for name in names for row in by_name[name.casefold()])
+    made: pd.DataFrame = table.iloc[list(rows)].reset_index(drop=True)
+    return made
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

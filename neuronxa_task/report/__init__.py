@@ -28,7 +28,7 @@ def write_report(
     results: Results,
     output: Path,
     title: str,
-    choice: Selection,
+    selection: Selection,
     *,
     paper: bool = False,
     picture_formats: Sequence[str] = PICTURE_FORMATS,
@@ -40,14 +40,14 @@ def write_report(
         results: what was read.
         output: folder; it is made where it does not exist.
         title: heading of the page.
-        choice: which of the results are set beside each other.
+        selection: which of the results are set beside each other.
         paper: set the paper's figures beside.
         picture_formats: some of svg, png and pdf; none for no pictures.
         all_pictures: write all charts as pictures, not only those that the page shows at first.
 
     Raises:
-        NeuronXAError: the choice names nothing in the results, settings differ and the choice does
-            not allow it, a format is unknown, or the folder cannot be written.
+        NeuronXAError: the selection names nothing in the results, settings differ and the
+            selection does not allow it, a format is unknown, or the folder cannot be written.
     """
     from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
@@ -58,22 +58,22 @@ def write_report(
     from neuronxa_task.tables import write
 
     studio = Studio(output / "pictures", picture_formats, every=all_pictures)
-    content = Content(results, choice)
-    joins = content.pairings
-    found = correlation_table(joins, choice, paper=paper) if joins else None
-    notes = content.notes if found is None else (*content.notes, *found.notes)
-    notes = tuple(dict.fromkeys(notes))
+    content = Content(results, selection)
+    correlations = None
+    if content.joins:
+        correlations = correlation_table(content.joins, selection, paper=paper)
+    notes = tuple(dict.fromkeys((*content.notes, *(correlations.notes if correlations else ()))))
     page = output / "report.html"
     try:
         output.mkdir(parents=True, exist_ok=True)
-        page.write_text(render(content, found, title, notes, studio), encoding="utf-8")
+        page.write_text(render(content, correlations, title, notes, studio), encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{error.filename} cannot be written: {error.strerror}") from error
     tables = write(
         output,
         "languages",
         *language_table(content),
-        caption="Alignment and accuracy of each language, ± standard error.",
+        caption="Alignment and accuracy of each language, with 95 % interval or ± standard error.",
         formats=("csv", "tex"),
     )
     return Report(page, studio.written, tables, notes)

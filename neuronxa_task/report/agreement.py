@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_rows import MEAN, POOLED
-from neuronxa_task.analysis.verdict import sentences
+from neuronxa_task.analysis.verdict import CANNOT_TELL, sentences
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.tables import MISSING, written
+from neuronxa_task.tables import number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_METHOD = "pearson"
+ONE_MATTERS = 0.1
+"""Range of r without a single language from which on it is told."""
+
 IN_WORDS = {MEAN: "mean of these models", POOLED: "all models' languages pooled"}
 
 
@@ -89,9 +93,9 @@ class Group:
         return next((line for line in self.lines if line.kind == MEAN), self.lines[0])
 
 
-def summary(content: Content, found: Correlations, names: dict[str, str]) -> list[Group]:
+def summary(content: Content, correlations: Correlations, names: dict[str, str]) -> list[Group]:
     """Pearson's correlations, by benchmark."""
-    table = found.table[found.table["method"] == SUMMARY_METHOD]
+    table = correlations.table[correlations.table["method"] == SUMMARY_METHOD]
     groups = []
     for (text, benchmark), rows in table.groupby(["alignment", "benchmark"], sort=False):
         again = rows.groupby(["kind", "model", "score"]).cumcount()  # several pivots, if allowed
@@ -107,7 +111,7 @@ def summary(content: Content, found: Correlations, names: dict[str, str]) -> lis
         ]
         published = {row["score"]: _given(row["paper"]) for row in rows.to_dict("records")}
         paper = [f"{score.upper()} {r:.4f}" for score, r in published.items() if r is not None]
-        joins = [join for join in content.pairings if join.alignment == text]
+        joins = [join for join in content.joins if join.alignment == text]
         name = str(benchmark)
         if benchmark in content.metrics:
             joins = [join for join in joins if join.benchmark == benchmark]
@@ -135,12 +139,41 @@ def _given(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> str:
-    number = _given(value)
-    return MISSING if number is None else f"{number:.0f}"
+    whole = _given(value)
+    return MISSING if whole is None else f"{whole:.0f}"
 
 
-def in_words(content: Content, groups: Sequence[Group]) -> list[str]:
-    """The main finding: the first score's correlation on the first text, then by benchmark."""
+def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
+    """What else bears on a claim: data size and script, families, and single languages.
+
+    Of a correlation that claims nothing there is nothing to qualify.
+    """
+    if row["verdict"] == CANNOT_TELL:
+        return
+    if (partial := number(row["partial_r"], 2)) != "":
+        what = "mean partial r" if number(row["partial_low"]) == "" else "partial r"
+        ends = _ends(row, "partial_low", "partial_high")
+        yield f"Given the languages’ resource level and script, {what} = {partial}{ends}."
+    if ends := _ends(row, "families_low", "families_high"):
+        count = int(row["families"])
+        crosses = row["families_low"] <= 0 <= row["families_high"]
+        yield (
+            f"With the {count} language families resampled instead of single languages, the 95 % "
+            f"interval is {ends.strip(' ()')}" + (", which includes 0." if crosses else ".")
+        )
+    low, high = _given(row["leave_one_out_low"]), _given(row["leave_one_out_high"])
+    if low is not None and high is not None and high - low > ONE_MATTERS:
+        yield f"With one language left out, r ranges from {number(low, 2)} to {number(high, 2)}."
+
+
+def _ends(row: Mapping[str, Any], low: str, high: str) -> str:
+    """An interval in brackets, after a space; empty where there is none."""
+    ends = number(row[low], 2), number(row[high], 2)
+    return f" ({ends[0]} to {ends[1]})" if all(ends) else ""
+
+
+def in_words(content: Content, groups: Sequence[Group]) -> tuple[list[str], list[str]]:
+    """The main finding, the first score's correlation on the first text; and what qualifies it."""
     first = [group for group in groups if group.text == content.texts[0]]
     known = [
         (group, each)
@@ -148,10 +181,10 @@ def in_words(content: Content, groups: Sequence[Group]) -> list[str]:
         if (each := group.main.estimates[0]) is not None and each.r is not None
     ]
     if not known:
-        return []
+        return [], []
     _, estimate = known[-1]  # the mean over benchmarks is the last, where there is one
-    told = list(estimate.sentences)
+    further = list(qualifications(estimate.row))
     if len(known) > 1:
         single = ", ".join(f"{group.name} {each.text}" for group, each in known[:-1])
-        told.append(f"By benchmark: r = {single}.")
-    return told
+        further.append(f"By benchmark: r = {single}.")
+    return list(estimate.sentences), further

@@ -29,32 +29,34 @@ class Mark:
     Attributes:
         name: what the label says.
         x, y: its values.
-        x_error, y_error: half widths of their intervals; None where there is none.
+        x_ends, y_ends: of their intervals; None where there is none.
         group: place among the scatter's groups.
+        hollow: not filled: y is not above chance.
     """
 
     name: str
     x: float
     y: float
-    x_error: float | None = None
-    y_error: float | None = None
+    x_ends: tuple[float, float] | None = None
+    y_ends: tuple[float, float] | None = None
     group: int = 0
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line, and the band of its confidence.
+    """A curve, and the band around it.
 
     Attributes:
         x: increasing, from the first mark to the last.
-        y: the line there.
-        low, high: ends of the band there; both empty where there is none.
+        y: the curve there.
+        low, high: ends of the band there.
     """
 
     x: Sequence[float]
     y: Sequence[float]
-    low: Sequence[float] = ()
-    high: Sequence[float] = ()
+    low: Sequence[float]
+    high: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class Scatter:
         x, y: axes.
         marks: those to be named first in front; not empty.
         groups: names of the groups of marks.
-        trend: a line through them.
-        note: what stands in a corner, such as r and n.
+        trend: a curve through them.
+        notes: what stands above, such as r and n.
+        typical: half widths of an interval of x and y that stand for all, where the marks show
+            none of their own.
         diagonal: draw x = y, in a square.
     """
 
@@ -75,7 +79,8 @@ class Scatter:
     marks: Sequence[Mark]
     groups: Sequence[str]
     trend: Trend | None = None
-    note: str = ""
+    notes: Sequence[str] = ()
+    typical: tuple[float, float] | None = None
     diagonal: bool = False
 
 

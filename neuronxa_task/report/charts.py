@@ -31,7 +31,6 @@ from neuronxa_task.report.content import (
     layer_title,
     mean_over_languages,
     numbered,
-    pairs,
     relative_depth,
 )
 from neuronxa_task.report.many import BLOCK_ROWS, bands, blocks, profile_rows, summary_rows
@@ -143,30 +142,19 @@ class Charts:
         """Alignment against accuracy, a mark per language."""
         charts = []
         benchmarks = list(self.content.metrics)
-        for pairing in self.content.pairings:
-            model, text, benchmark = pairing.model, pairing.alignment, pairing.benchmark
+        for join in self.content.joins:
+            benchmark = join.benchmark
             keys = {
-                "model": self.content.models.index(model),
-                "text": self.content.texts.index(text),
+                "model": self.content.models.index(join.model),
+                "text": self.content.texts.index(join.alignment),
                 "benchmark": benchmarks.index(benchmark),
             }
-            for score in pairing.scores:
-                if not (languages := pairs(pairing, score)):
+            for score in join.scores:
+                if not (points := self.content.points(join, score)):
                     continue
-                caption = f"{score.upper()} and {benchmark}, {len(languages)} languages"
-                title = f"{benchmark}, {self.content.metric_name(pairing.metric)}"
-                errors = [
-                    (
-                        self.content.number(model, text, score, each.language.code),
-                        None
-                        if self.content.choice.relative
-                        else self.content.number(
-                            model, benchmark, pairing.metric, each.language.code
-                        ),
-                    )
-                    for each in languages
-                ]
-                drawing = against(languages, errors, score.upper(), title)
+                caption = f"{score.upper()} and {benchmark}, {len(points)} languages"
+                title = f"{benchmark}, {self.content.metric_name(join.metric)}"
+                drawing = against(join, points, score, title)
                 place = {"score": self.content.scores.index(score)}
                 of = (score, benchmark)
                 charts.append(self._chart("scatter", caption, keys | place, [drawing], *of))
@@ -230,7 +218,7 @@ class Charts:
                 drawing = Scatter(
                     Axis("from the pivot", low, high),
                     Axis("to the pivot", low, high),
-                    marks_of(sorted(languages, key=lambda each: -abs(each.x - each.y)), {}),
+                    marks_of(sorted(languages, key=lambda each: -abs(each.x - each.y))),
                     SCRIPTS,
                     diagonal=True,
                 )

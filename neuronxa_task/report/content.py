@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from statistics import fmean
 
 from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy, without_joins
@@ -13,30 +13,53 @@ from neuronxa_task.analysis.selection import Selection, select
 from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results
 
+SURFACE = "surface"
+"""Among the numbers: the fraction of sentence pairs that find each other by shared tokens."""
+
 REPRESENTATIONS = {"nas": "neuron states", "nav": "neuron values", "emb": "hidden states"}
 SHOWN_FROM_BEST_TO_WORST = 5
+NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True)
 class Number:
-    """A value and its standard error, NaN where the harness gives none."""
+    """A value and its standard error, NaN where the harness gives none.
+
+    `interval` is the 95 % interval that the result file gives, of an alignment score.
+    """
 
     value: float
     stderr: float
+    interval: tuple[float, float] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval, or that of normal errors; `None` where there is neither."""
+        return self.interval or normal_ends(self.value, self.stderr)
+
+
+def normal_ends(value: float, stderr: float) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of a value with a normal error; `None` for an unknown one."""
+    half_width = NORMAL_95 * stderr
+    return (value - half_width, value + half_width) if isfinite(stderr) else None
 
 
 @dataclass(frozen=True)
-class Pair:
+class Point:
     """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it.
 
-    `y_stderr` is the standard error of y (NaN where there is none), `above_chance` whether y is
-    above chance by more than that explains.
+    Attributes:
+        language: whose.
+        x, y: the values.
+        x_ends, y_ends: of their 95 % intervals; None where there is none.
+        above_chance: whether y is above chance by more than its standard error explains.
     """
 
     language: Language
     x: float
     y: float
-    y_stderr: float = nan
+    x_ends: tuple[float, float] | None = None
+    y_ends: tuple[float, float] | None = None
     above_chance: bool = True
 
 
@@ -58,28 +81,28 @@ class Content:
 
     Attributes:
         results: what was read.
-        choice: what is set beside each other.
+        selection: what is set beside each other.
         table: the rows of the chosen benchmarks, of the downstream ones by one metric each.
         models: the best aligned first.
         texts: alignment benchmarks.
         scores: of `nasca`, `navca` and `mexa` those that there are.
         metrics: the metric shown of each downstream benchmark, most languages first.
-        notes: what was left out, of the results and of the pairings.
-        pairings: alignment beside accuracy; none where no model has both in three languages.
+        notes: what was left out, of the results and of the joins.
+        joins: alignment beside accuracy; none where no model has both in three languages.
         unpaired: why there are none, if there are none.
     """
 
-    def __init__(self, results: Results, choice: Selection) -> None:
+    def __init__(self, results: Results, selection: Selection) -> None:
         import pandas as pd
 
         self.results = results
-        self.choice = choice
-        selected = select(results, choice)
+        self.selection = selection
+        selected = select(results, selection)
         alignment, downstream = selected.scored, selected.accuracy
         self.table = pd.concat([rows for rows in (alignment, downstream) if len(rows)])
         self.texts = list(dict.fromkeys(alignment["benchmark"]))
         known = set(alignment["metric"])
-        self.scores = [score for score in choice.scores if score in known]
+        self.scores = [score for score in selection.scores if score in known]
         downstream = downstream.dropna(subset="value")
         counts = downstream.groupby(["benchmark", "metric"])["language"].nunique()
         ranked = counts.sort_values(ascending=False, kind="stable").index
@@ -89,13 +112,19 @@ class Content:
         rows = self.table[columns].dropna(subset="value")
         for *key, code, value, stderr in rows.itertuples(index=False, name=None):
             model, benchmark, metric = key
-            found.setdefault((model, benchmark, metric), {})[code] = Number(value, stderr)
+            about = results.uncertainties.get((model, benchmark, code))
+            interval = about.intervals.get(metric) if about else None
+            found.setdefault((model, benchmark, metric), {})[code] = Number(value, stderr, interval)
+        for (model, text, code), about in results.uncertainties.items():
+            if about.surface is not None and text in self.texts:
+                found.setdefault((model, text, SURFACE), {})[code] = Number(about.surface, nan)
         self.numbers: Mapping[tuple[str, str, str], Mapping[str, Number]] = found
         self.models = self._best_first()
-        self.pairings, notes = join_accuracy(selected, choice)
+        self.joins, notes = join_accuracy(selected, selection)
         self.unpaired = None
-        if not self.pairings:
-            self.unpaired = f"No correlation: {without_joins(selected, choice, [])}."
+        if not self.joins:
+            why = without_joins(selected, selection, [])
+            self.unpaired = f"No correlation: {'; '.join((*results.hints[:1], why))}."
         self.notes = (*results.notes, *selected.notes, *notes, *self._hybrids())
 
     def _best_first(self) -> list[str]:
@@ -140,9 +169,9 @@ class Content:
 
     def metric_name(self, metric: str) -> str:
         """The metric, as it is set beside alignment."""
-        if self.choice.chance_corrected:
+        if self.selection.chance_corrected:
             return f"{metric}, corrected for chance"
-        return f"{metric} relative to the pivot’s" if self.choice.relative else metric
+        return f"{metric} relative to the pivot’s" if self.selection.relative else metric
 
     def number(self, model: str, benchmark: str, metric: str, code: str) -> Number | None:
         """One value, if there is one."""
@@ -169,17 +198,29 @@ class Content:
             if common
         ]
 
-    def retrieval(self, model: str, text: str, representation: str) -> list[Pair]:
+    def retrieval(self, model: str, text: str, representation: str) -> list[Point]:
         """Each language's retrieval from the pivot (x) and to it (y), mean over layers."""
         to_pivot = {
             each.language.code: each.mean
             for each in self.layers(model, text, f"{representation}_to_pivot")
         }
         return [
-            Pair(each.language, each.mean, to_pivot[each.language.code])
+            Point(each.language, each.mean, to_pivot[each.language.code])
             for each in self.layers(model, text, f"{representation}_from_pivot")
             if each.language.code in to_pivot
         ]
+
+    def points(self, join: AccuracyJoin, score: str) -> list[Point]:
+        """The languages of a join, with what a scatter shows of them."""
+        rows = join.table.dropna(subset=[score])
+        columns = (rows.index, rows[score], rows["accuracy"], rows["stderr"], rows["above_chance"])
+        made = []
+        for code, x, y, stderr, above in zip(*columns, strict=True):
+            number = self.number(join.model, join.alignment, score, str(code))
+            x_ends = None if number is None else number.ends
+            y_ends = normal_ends(float(y), float(stderr))
+            made.append(Point(language(str(code)), float(x), float(y), x_ends, y_ends, bool(above)))
+        return made
 
     def common(self, benchmark: str, metric: str) -> list[Language]:
         """Languages that every model which has the benchmark has, by English name."""
@@ -190,16 +231,6 @@ class Content:
         ]
         shared = set.intersection(*per_model) if per_model else set()
         return [each for each in self.languages if each.code in shared]
-
-
-def pairs(join: AccuracyJoin, score: str) -> list[Pair]:
-    """The languages of a join, with what a scatter shows of them."""
-    rows = join.table.dropna(subset=[score])
-    columns = (rows.index, rows[score], rows["accuracy"], rows["stderr"], rows["above_chance"])
-    return [
-        Pair(language(str(code)), float(x), float(y), float(stderr), bool(above))
-        for code, x, y, stderr, above in zip(*columns, strict=True)
-    ]
 
 
 def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:

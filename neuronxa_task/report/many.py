@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from typing import TypeVar
 
 from neuronxa_task.languages import Language
+from neuronxa_task.languages.families import family
 from neuronxa_task.languages.resource_levels import LEVELS
 from neuronxa_task.report.chart import Band, Row
 from neuronxa_task.report.content import Layers, first_layer, mean_over_languages
 
 BLOCK_ROWS = 52
 ENDS = 20
-FEWEST_OF_A_SCRIPT = 3
+FEWEST = 3
+"""Languages from which on a script or a family has a row of its own."""
+
 QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
-OTHER_SCRIPTS = "other scripts"
 AnyRow = TypeVar("AnyRow")
 
 
@@ -36,28 +39,35 @@ def profile_rows(profiles: Sequence[Layers]) -> list[Row]:
 
 
 def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
-    """Means by resource level and by script, then the best and the worst languages.
+    """Means by resource level, script and family, then the best and the worst languages.
 
     Args:
         profiles: best first.
     """
-    scripts: dict[str, int] = {}
-    for each in profiles:
-        scripts[each.language.script] = scripts.get(each.language.script, 0) + 1
-
-    def script(language: Language) -> str:
-        often = scripts[language.script] >= FEWEST_OF_A_SCRIPT
-        return language.script if language.script and often else OTHER_SCRIPTS
-
-    by_size = sorted({script(each.language) for each in profiles}, key=lambda s: -scripts.get(s, 0))
     return [
         *_means("Resource level (mean)", profiles, lambda each: each.resource_level, LEVELS),
-        *_means("Script (mean)", profiles, script, by_size),
+        *_largest("Script (mean)", profiles, lambda each: each.script, "other scripts"),
+        *_largest(
+            "Language family (mean)", profiles, lambda each: family(each.code), "other families"
+        ),
         Row(f"Best {ENDS} languages", ()),
         *profile_rows(profiles[:ENDS]),
         Row(f"Worst {ENDS} languages", ()),
         *profile_rows(profiles[-ENDS:]),
     ]
+
+
+def _largest(
+    heading: str, profiles: Sequence[Layers], group_of: Callable[[Language], str], others: str
+) -> Iterator[Row]:
+    """Means by group, the largest first; those of few languages together."""
+    sizes = Counter(group_of(each.language) for each in profiles)
+    large = [group for group, size in sizes.most_common() if size >= FEWEST and group]
+
+    def shown(language: Language) -> str:
+        return group if (group := group_of(language)) in large else others
+
+    yield from _means(heading, profiles, shown, [*large, others])
 
 
 def _means(

@@ -148,11 +148,14 @@ const headingText = ([text, beside]) => (beside ? `${text} (${beside})` : text);
 const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const formula = (text) => (/^[=+@]/.test(text) ? `'${text}` : text);
 
+/** What stands beside the numbers of a column; nothing for nothing. */
+const kindOf = (beside) => beside && (beside.startsWith("±") ? "±" : beside.startsWith("[") ? "95 % interval" : "note");
+
 function asCsv(table) {
   const [head, rows] = shownRows(table);
-  const doubled = head.map((_, column) => rows.some((row) => row[column][1]));
+  const doubled = head.map((_, column) => kindOf(rows.find((row) => row[column][1])?.[column][1]));
   const line = (cells) => cells.map((text) => quoted(formula(text.replace(/^−/, "-")))).join(",");
-  const names = head.flatMap((cell, column) => (doubled[column] ? [headingText(cell), `${headingText(cell)} ±`] : [headingText(cell)]));
+  const names = head.flatMap((cell, column) => (doubled[column] ? [headingText(cell), `${headingText(cell)} ${doubled[column]}`] : [headingText(cell)]));
   return [
     line(names),
     ...rows.map((row) => line(row.flatMap(([text, beside], column) => {
@@ -235,16 +238,37 @@ const MISSING = "--";
 function tipAt(event) {
   const image = event.target.closest("image[data-layers]");
   if (image) return cellAt(image, event);
-  const mark = event.target.closest("[data-tip]");
-  return mark && markTold(mark);
+  const group = event.target.closest("[data-tips]");
+  if (group) return markTold(group, all("use, path", group).indexOf(event.target));
+  const chart = event.target.closest("svg.chart");
+  return chart && nearestTold(chart, event);
 }
 
-/** A name, then, after bars, a value for each name in the `data-of` of the group. */
-function markTold(mark) {
-  const of = mark.closest("[data-of]")?.dataset.of.split("|") ?? [];
-  const told = mark.dataset.tip.split("|");
-  const values = told.splice(told.length - of.length);
-  return [told.join("|"), ...of.map((name, place) => `${name} ${values[place]}`)].join("\n");
+const names = document.querySelector("[data-names]").dataset.names.split("\t");
+
+/** `data-tips` has for each mark the number of its name, then a value for each name in `data-of`. */
+function markTold(group, place) {
+  const tip = group.dataset.tips.split(";")[place];
+  if (!tip) return undefined;
+  const [name, ...values] = tip.split("|");
+  const of = group.dataset.of?.split("|") ?? [];
+  return [names[name], ...of.map((each, value) => `${each} ${values[value].replace(/^\./, "0.")}`)].join("\n");
+}
+
+const NEAR = 5;
+
+/** Many marks are the vertices of one path, which the pointer is never on: the nearest one counts. */
+function nearestTold(chart, event) {
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(chart.getScreenCTM().inverse());
+  let [nearest, group, place] = [NEAR, undefined, 0];
+  for (const path of all("[data-tips] > path[marker-mid]", chart)) {
+    path.getAttribute("d").slice(1).split("L").forEach((vertex, number) => {
+      const [x, y] = vertex.split(" ").map(Number);
+      const distance = Math.hypot(x - at.x, y - at.y);
+      if (distance < nearest) [nearest, group, place] = [distance, path.parentElement, number];
+    });
+  }
+  return group && markTold(group, place);
 }
 
 /** Values are two digits to the base of 36 each, in thousandths; rows are parted by spaces. */

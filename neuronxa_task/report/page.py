@@ -14,8 +14,9 @@ from markupsafe import Markup
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_text import shown_comparisons, shown_correlations
 from neuronxa_task.report.agreement import Group, in_words, summary
+from neuronxa_task.report.cautions import cautions
 from neuronxa_task.report.charts import Charts
-from neuronxa_task.report.content import Content
+from neuronxa_task.report.content import SURFACE, Content
 from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
 from neuronxa_task.report.tables import (
@@ -25,13 +26,14 @@ from neuronxa_task.report.tables import (
     side_by_side,
     signatures,
 )
+from neuronxa_task.report.versus import versus
 
 HERE = files("neuronxa_task.report")
 
 
 def render(
     content: Content,
-    found: Correlations | None,
+    correlations: Correlations | None,
     title: str,
     notes: Sequence[str],
     studio: Studio,
@@ -40,7 +42,7 @@ def render(
 
     Args:
         content: what is shown.
-        found: correlations; None where too few languages have alignment and accuracy.
+        correlations: of alignment with accuracy; None where too few languages have both.
         title: heading of the page.
         notes: what the reader has to know.
         studio: draws the charts.
@@ -53,9 +55,9 @@ def render(
     template = environment.from_string(_read("page.html.j2"))
     style, script = _style(), _read("page.js")
     names = short_names(content.models)
-    groups = [] if found is None else summary(content, found, names)
+    groups = [] if correlations is None else summary(content, correlations, names)
     values = {
-        **_agreement(content, found, groups),
+        **_agreement(content, correlations, groups),
         **_tables(content),
         **_charts(content, groups, studio),
         "models": list(names.values()),
@@ -114,21 +116,26 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _agreement(
-    content: Content, found: Correlations | None, groups: Sequence[Group]
+    content: Content, correlations: Correlations | None, groups: Sequence[Group]
 ) -> dict[str, Any]:
+    findings, further = in_words(content, groups)
     return {
         "groups": groups,
-        "findings": in_words(content, groups),
+        "findings": findings,
+        "further": further,
         "no_pairs": content.unpaired or "No correlation is defined; the table says why.",
         "scores": content.scores,
         "many_texts": len(content.texts) > 1,
-        "details": None if found is None else shown_correlations(found.table),
-        "compared": None if found is None else shown_comparisons(found.comparisons),
+        "cautions": list(cautions(content)),
+        "details": correlations and shown_correlations(correlations.table),
+        "compared": correlations and shown_comparisons(correlations.comparisons),
     }
 
 
 def _tables(content: Content) -> dict[str, Any]:
-    columns, rows = model_means(content) if len(content.models) > 1 else ([], [])
+    several = len(content.models) > 1
+    columns, rows = model_means(content) if several else ([], [])
+    tested, tests = versus(content) if several else ([], [])
     return {
         "facts": list(_facts(content)),
         "headings": [column.heading for column in columns_of(content)],
@@ -136,6 +143,10 @@ def _tables(content: Content) -> dict[str, Any]:
         "scripts": sorted({each.script for each in content.languages if each.script}),
         "model_columns": columns,
         "model_rows": rows,
+        "tested": tested,
+        "tests": tests,
+        "intervals": any(about.intervals for about in content.results.uncertainties.values()),
+        "surface": any(metric == SURFACE for _, _, metric in content.numbers),
         "signatures": signatures(content),
         "commands": _commands(content),
     }

@@ -1,77 +1,123 @@
-"""Scatters of languages, from their values and standard errors."""
+"""Scatters of languages: alignment against accuracy, with the curve that `predict` uses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
-from typing import Literal
+from collections.abc import Sequence
+from statistics import median
 
-from neuronxa_task.report.chart import Axis, Mark, Scatter, around
-from neuronxa_task.report.content import Number, Pair
-from neuronxa_task.report.trend import Fit, fit
+import numpy as np
+
+from neuronxa_task.analysis.pairing import AccuracyJoin
+from neuronxa_task.analysis.points import Points, UndefinedCorrelation
+from neuronxa_task.analysis.regression import Curve, fit
+from neuronxa_task.analysis.statistics import coefficient
+from neuronxa_task.report.chart import Axis, Mark, Scatter, Trend, around
+from neuronxa_task.report.content import Point
 
 SCRIPTS = ("Latin script", "other scripts")
-NORMAL_95 = 1.96
 FEW = 40
-"""Up to so many marks the axes have room for the ends of all intervals."""
+"""Up to so many marks there is room for the interval of each."""
+
+STEPS = 24
 
 
-def against(
-    languages: Sequence[Pair],
-    errors: Sequence[tuple[Number | None, Number | None]],
-    x_title: str,
-    y_title: str,
-) -> Scatter:
-    """A scatter with its line, those farthest from it in front; errors of x and y."""
-    line = fit([each.x for each in languages], [each.y for each in languages])
-    halves = {
-        each.language.code: (_half_width(x), _half_width(y))
-        for each, (x, y) in zip(languages, errors, strict=True)
-    }
-    marks = marks_of(sorted(languages, key=lambda each: -_distance(each, line)), halves)
+def against(join: AccuracyJoin, points: Sequence[Point], score: str, y_title: str) -> Scatter:
+    """Accuracy over a score, the languages farthest from the curve in front.
+
+    Args:
+        join: the model's alignment and accuracy.
+        points: its languages.
+        score: on the x axis.
+        y_title: of the accuracies.
+    """
+    sample = join.points(score)
+    curve = curve_of(join, score)
+    chance = join.bounds.chance
+    few = len(points) <= FEW
+    marks = marks_of(sorted(points, key=lambda each: -_distance(each, curve)), intervals=few)
+    xs, ys = ([end for mark in marks for end in _extent(mark, axis)] for axis in "xy")
     return Scatter(
-        Axis(x_title, *around(_ends(marks, "x"))),
-        Axis(y_title, *around(_ends(marks, "y"))),
+        Axis(score.upper(), *around(xs)),
+        Axis(y_title, *around(ys if chance is None else [*ys, chance]), chance),
         marks,
         SCRIPTS,
-        line.trend if line else None,
-        f"r = {line.r:.2f}, n = {line.n}".replace("-", "−") if line else f"n = {len(languages)}",
+        None if curve is None else trend(curve, float(min(sample.x)), float(max(sample.x))),
+        list(_notes(join, score, sample)),
+        None if few else _typical(points),
     )
 
 
-def _distance(pair: Pair, line: Fit | None) -> float:
-    return line.distance(pair.x, pair.y) if line else 0.0
-
-
-def _half_width(number: Number | None) -> float | None:
-    """Half of a 95 % interval, from a standard error."""
-    if number is None or not isfinite(number.stderr):
+def curve_of(join: AccuracyJoin, score: str) -> Curve | None:
+    """The curve of `neuronxa predict`; `None` where none is defined."""
+    try:
+        return fit(join.points(score), join.bounds.floor, join.bounds.ceiling)
+    except UndefinedCorrelation:
         return None
-    return NORMAL_95 * number.stderr
 
 
-def marks_of(
-    languages: Sequence[Pair], halves: Mapping[str, tuple[float | None, float | None]]
-) -> list[Mark]:
+def trend(curve: Curve, first: float, last: float) -> Trend:
+    """The curve from one alignment to another, and where a further language is expected.
+
+    The band is the 95 % prediction interval of one further language, as in `neuronxa predict`; it
+    ends at the bounds of the curve.
+    """
+    across = np.linspace(first, last, STEPS)
+    at, half_width = curve.at(across), curve.half_width(across)
+    low, high = at - half_width, at + half_width
+    if curve.floor is not None and curve.ceiling is not None:
+        low, high = np.maximum(low, curve.floor), np.minimum(high, curve.ceiling)
+    return Trend(*(tuple(map(float, values)) for values in (across, at, low, high)))
+
+
+def _notes(join: AccuracyJoin, score: str, sample: Points) -> list[str]:
+    """r and n, over all languages and over those above chance."""
+    notes = [_r_and_n("", sample)]
+    above = join.points(score, above_chance=True)
+    if len(above.x) < len(sample.x):
+        notes.append(_r_and_n("above chance: ", above))
+    return notes
+
+
+def _r_and_n(what: str, sample: Points) -> str:
+    try:
+        r = f"r = {coefficient(sample, 'pearson'):.2f}, ".replace("-", "−")
+    except UndefinedCorrelation:
+        r = ""
+    return f"{what}{r}n = {len(sample.x)}"
+
+
+def _distance(point: Point, curve: Curve | None) -> float:
+    if curve is None:
+        return 0.0
+    return abs(point.y - float(curve.at(np.array([point.x]))[0]))
+
+
+def marks_of(points: Sequence[Point], *, intervals: bool = False) -> list[Mark]:
     return [
         Mark(
             each.language.name,
             each.x,
             each.y,
-            *halves.get(each.language.code, (None, None)),
+            each.x_ends if intervals else None,
+            each.y_ends if intervals else None,
             group=int(each.language.script != "Latin"),
+            hollow=not each.above_chance,
         )
-        for each in languages
+        for each in points
     ]
 
 
-def _ends(marks: Sequence[Mark], axis: Literal["x", "y"]) -> list[float]:
-    """The marks' values on an axis; of a few marks also the ends of their intervals."""
-    values = [mark.x if axis == "x" else mark.y for mark in marks]
-    errors = [(mark.x_error if axis == "x" else mark.y_error) or 0.0 for mark in marks]
-    if len(marks) > FEW:
-        return values
-    pairs_of = list(zip(values, errors, strict=True))
-    return [value - error for value, error in pairs_of] + [
-        value + error for value, error in pairs_of
+def _extent(mark: Mark, axis: str) -> tuple[float, ...]:
+    """A mark's value on an axis, and the ends of its interval."""
+    value, ends = (mark.x, mark.x_ends) if axis == "x" else (mark.y, mark.y_ends)
+    return (value, *(ends or ()))
+
+
+def _typical(points: Sequence[Point]) -> tuple[float, float] | None:
+    """Medians of the half widths of the intervals of x and y; `None` where there are none."""
+    halves = [
+        [(ends[1] - ends[0]) / 2 for ends in of_axis if ends is not None]
+        for of_axis in ([each.x_ends for each in points], [each.y_ends for each in points])
     ]
+    x, y = (median(half) if half else 0.0 for half in halves)
+    return (x, y) if x or y else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from neuronxa_task.languages import Language
-from neuronxa_task.report.content import Content, Number
+from neuronxa_task.report.content import SURFACE, Content, Number
 from neuronxa_task.report.names import short_names
 from neuronxa_task.results.comparable import facts_of
 
@@ -21,10 +22,10 @@ BAR_STEPS = 20
 
 @dataclass(frozen=True)
 class Cell:
-    """A number and its standard error as text, and a bar from 0 to `BAR_STEPS`."""
+    """A number as text, its interval or standard error, and a bar from 0 to `BAR_STEPS`."""
 
     text: str = MISSING
-    error: str = ""
+    beside: str = ""
     bar: int | None = None
 
 
@@ -68,16 +69,20 @@ class SideBySide:
 
 
 def cell(number: Number | None) -> Cell:
-    """A value with its standard error.
+    """A value with its 95 % interval, or else its standard error.
 
     >>> cell(Number(0.5, 0.05))
-    Cell(text='0.500', error='0.050', bar=10)
+    Cell(text='0.500', beside='±0.050', bar=10)
+    >>> cell(Number(0.5, 0.05, (0.41, 0.6))).beside
+    '[0.41, 0.60]'
     """
     if number is None:
         return Cell()
     length = round(BAR_STEPS * number.value) if 0 <= number.value <= 1 else None
-    error = written(number.stderr) if isfinite(number.stderr) else ""
-    return Cell(written(number.value), error, length)
+    beside = f"±{written(number.stderr)}" if isfinite(number.stderr) else ""
+    if number.interval is not None:
+        beside = "[{:.2f}, {:.2f}]".format(*number.interval)
+    return Cell(written(number.value), beside, length)
 
 
 def written(value: float) -> str:
@@ -91,11 +96,14 @@ def written(value: float) -> str:
 
 
 def columns_of(content: Content) -> list[Column]:
-    """Columns of the language tables: alignment, then accuracy."""
+    """Columns of the language tables: alignment, then what shared tokens give, then accuracy."""
+    names = {score: score.upper() for score in content.scores} | {SURFACE: "Shared tokens"}
+    measured = {(text, metric) for _, text, metric in content.numbers}
     alignment = [
-        Column(Heading(score.upper(), text if len(content.texts) > 1 else ""), text, score)
+        Column(Heading(name, text if len(content.texts) > 1 else ""), text, metric)
         for text in content.texts
-        for score in content.scores
+        for metric, name in names.items()
+        if metric != SURFACE or (text, metric) in measured
     ]
     accuracy = [
         Column(Heading(benchmark, metric), benchmark, metric)
@@ -159,7 +167,8 @@ def mean(numbers: Sequence[Number]) -> Number | None:
 def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All models' languages side by side as one table: in full, and as people read it.
 
-    In full, each column of numbers is followed by one of its standard errors, if there are any.
+    In full, each column of numbers is followed by those of its standard errors and of the ends of
+    its intervals, if there are any.
     """
     import pandas as pd
 
@@ -179,19 +188,22 @@ def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
             for column, number in zip(columns, numbers, strict=True):
                 name = column.heading.text
                 row[name] = None if number is None else number.value
+                low, high = (number and number.interval) or (None, None)
                 row[f"{name} stderr"] = None if number is None else number.stderr
+                row[f"{name} low"], row[f"{name} high"] = low, high
                 one = cell(number)
-                texts[name] = f"{one.text} ± {one.error}" if one.error else one.text
+                texts[name] = f"{one.text} {one.beside.replace('±', '± ')}".strip()
             full.append(row)
             shown.append(texts)
     table = pd.DataFrame(full)
-    empty = [name for name in table if str(name).endswith(" stderr") and table[name].isna().all()]
+    further = (" stderr", " low", " high")
+    empty = [name for name in table if str(name).endswith(further) and table[name].isna().all()]
     return table.drop(columns=empty), pd.DataFrame(shown)
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model's means over the languages that all models have."""
+    """A model's means over the languages that all models have, ± standard error over these."""
 
     name: str
     means: Sequence[Cell]
@@ -214,8 +226,12 @@ def model_means(content: Content) -> tuple[list[tuple[Heading, int]], list[Model
 def _common_mean(
     content: Content, model: str, column: Column, common: Sequence[Language]
 ) -> Number | None:
+    """The mean, and its standard error over languages, s / √n."""
     numbers = (content.number(model, column.benchmark, column.metric, each.code) for each in common)
-    return mean([number for number in numbers if number is not None])
+    values = [number.value for number in numbers if number is not None]
+    if not values:
+        return None
+    return Number(fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else nan)
 
 
 @dataclass(frozen=True)

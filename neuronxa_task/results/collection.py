@@ -76,6 +76,7 @@ class Collection:
     not_chosen: Counter[str] = field(default_factory=Counter)
     served: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, None] = field(default_factory=dict)
+    has_benchmark: bool = False
 
     def add(self, file: ResultFile, model: str) -> None:
         """Add the tasks of a file; files must come in order of date, oldest first."""
@@ -115,7 +116,13 @@ class Collection:
         before = self.runs.get((run.model, run.task))
         if before is not None:
             self.replaced[_change(before.signature, run.signature)] += 1
+        self.has_benchmark |= "pivot" not in facts_of(run.signature)
         self.runs[run.model, run.task] = run
+
+    def forget(self) -> None:
+        """Let go of the runs, and of their files, but not of what is left out."""
+        self.runs.clear()
+        self.siblings.clear()
 
     def runs_by_language(self) -> list[TaskRun]:
         """All runs; of several tasks for the same language of a benchmark, only the newest."""
@@ -156,7 +163,7 @@ class Collection:
                 )
         if total := self.not_chosen.total():
             shots = one_of(sorted(self.not_chosen))
-            if not any("pivot" not in facts_of(run.signature) for run in self.runs.values()):
+            if not self.has_benchmark:
                 raise NeuronXAError(
                     f"no benchmark was run with the chosen settings; there are runs with "
                     f"--num-fewshot {shots}"

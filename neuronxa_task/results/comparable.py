@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
@@ -63,7 +64,7 @@ def benchmark_signature(file: ResultFile, task: str) -> str:
         "generation": _hash(config.get("gen_kwargs")),
         "version": _version(file, task),
         "lm_eval": content.get("lm_eval_version"),
-        "model": _weights(file),
+        "model": _common_weights(file.signatures),
     }
     known = (f"{key}:{_plain(value)}" for key, value in facts.items() if value is not None)
     return printable("|".join(known))
@@ -86,10 +87,10 @@ def _version(file: ResultFile, task: str) -> Any:
     return version if isinstance(version, (int, float)) else None
 
 
-def _weights(file: ResultFile) -> str | None:
-    """Identity of the model's weights, if a NeuronXA task of the same run recorded it."""
-    signatures = (file.metadata(task).get("signature") for task in file.part("configs"))
-    facts = [facts_of(line) for line in signatures if isinstance(line, str)]
+@lru_cache
+def _common_weights(signatures: tuple[str, ...]) -> str | None:
+    """The weights of a run's model, if its NeuronXA tasks recorded them."""
+    facts = map(facts_of, signatures)
     models = {known["model"] for known in facts if "model" in known}
     return models.pop() if len(models) == 1 else None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}[-:]\d{2}[-:]\d{2}(?:\.\d+)?")
 """A date in a file's name, as the harness writes it, with or without colons."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResultFile:
     """One result file, with access to its parts as mappings.
 
@@ -60,13 +61,22 @@ class ResultFile:
         metadata = self.of_task("configs", task).get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
+    @cached_property
+    def signatures(self) -> tuple[str, ...]:
+        """The NeuronXA signatures of the run's tasks, each once."""
+        given = (self.metadata(task).get("signature") for task in self.part("configs"))
+        return tuple(dict.fromkeys(line for line in given if isinstance(line, str)))
 
-def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
+
+def read_files(
+    paths: Sequence[Path], keep: Callable[[ResultFile], ResultFile] = lambda file: file
+) -> tuple[list[ResultFile], list[str]]:
     """Read result files, and those in folders at any depth; each file once.
 
     Args:
         paths: result files and folders. Other JSON files in folders are left out and counted by
             reason.
+        keep: the part of each file to keep, if all of them would fill the memory.
 
     Returns:
         The files, oldest run first, and notes on what was left out.
@@ -84,7 +94,7 @@ def read_files(paths: Sequence[Path]) -> tuple[list[ResultFile], list[str]]:
             if resolved in read:
                 continue
             try:
-                read[resolved] = read_file(file)
+                read[resolved] = keep(read_file(file))
             except ForeignFileError as error:
                 if given:
                     raise

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.results.comparable import facts_of, weights_of
 from neuronxa_task.results.files import ResultFile
 from neuronxa_task.results.model_names import ModelName, name_of_model
@@ -133,7 +133,7 @@ def _renamings(aliases: Sequence[str], known: set[str]) -> Mapping[str, str]:
         if not fitting:
             raise NeuronXAError(
                 f"--alias is {alias!r}; expected one of the models of the results: "
-                f"{one_of(sorted(known), at_most=6)}"
+                f"{one_of(sorted(known), at_most=6)}" + did_you_mean(splits[0][0], sorted(known))
             )
         old, new = max(fitting, key=lambda split: split[1] in known)
         renamed[old] = new

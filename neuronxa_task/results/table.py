@@ -1,9 +1,9 @@
-"""Result files of the harness as one tidy table: models, benchmarks, languages, metrics."""
+"""The harness's result files as one tidy table: models, benchmarks, languages, metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from neuronxa_task.results.comparable import changed_models, versions
 from neuronxa_task.results.files import ResultFile, printable, read_files
 from neuronxa_task.results.identity import name_models
 from neuronxa_task.results.rerun import command_of
-from neuronxa_task.results.task_runs import Profile
+from neuronxa_task.results.task_runs import Profile, Uncertainty
 from neuronxa_task.settings import SCORES
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ EVERY_RUN = RunChoice()
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What result files hold.
+    """The content of result files.
 
     Attributes:
         table: one row per model, benchmark, language and metric, in the columns `COLUMNS`:
@@ -45,6 +45,8 @@ class Results:
         pivots: pivot language of each alignment benchmark that has one pivot throughout.
         commands: the `lm_eval` command of each file that the table draws on.
         notes: what was left out, replaced or joined, counted; the hints among them.
+        uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
+            intervals of its scores and how far shared tokens alone find the pairs.
         hints: which models may be the same one, and how to join them.
     """
 
@@ -54,6 +56,7 @@ class Results:
     commands: Mapping[str, str]
     notes: tuple[str, ...]
     hints: tuple[str, ...] = ()
+    uncertainties: Mapping[tuple[str, str, str], Uncertainty] = field(default_factory=dict)
 
     @property
     def alignment(self) -> pd.DataFrame:
@@ -77,17 +80,17 @@ def read_results(
 ) -> Results:
     """Read result files of the harness, and those in folders, into one table.
 
-    Of several runs of the same model and task the newest counts.
+    If a model and task have several runs, the newest counts.
 
     Args:
         paths: files and folders; folders are searched at any depth for result files.
-        patterns: names of further benchmarks' tasks, as `mybench=mytask_{lang}`.
-        aliases: models that are another one, as `NAME=NAME`.
-        runs: which of the benchmarks' runs are read.
+        patterns: templates of further benchmarks' task names, as `mybench=mytask_{lang}`.
+        aliases: new names of models, as `OLD=NEW`.
+        runs: which runs of benchmarks to use.
 
     Raises:
-        NeuronXAError: a given file is no result file, a pattern or an alias has another form or
-            names nothing, or nothing was found.
+        NeuronXAError: a given file is not a result file, a pattern or an alias has another form or
+            matches nothing, or no result is found.
     """
     given = patterns_of(patterns)
     files, notes = read_files(paths)
@@ -99,22 +102,23 @@ def read_results(
 
 
 def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) -> Results:
-    """Everything that was kept, as one table.
+    """Make one table of the collected runs.
 
     Raises:
-        NeuronXAError: nothing was kept.
+        NeuronXAError: there are no runs.
     """
     import pandas as pd
 
     runs = collected.runs_by_language()
-    left_out = list(collected.notes())
+    read = dict.fromkeys(file for run in runs for file in run.files)
+    remarks = list(collected.notes())
     if not runs:
         raise NeuronXAError(
             "; ".join(
                 [
                     "name your benchmark's tasks with --pattern mybench=mytask_{lang}: the result "
                     "files hold no NeuronXA score and no known benchmark",
-                    *left_out[:3],
+                    *remarks[:3],
                 ]
             )
         )
@@ -134,9 +138,12 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
             (run.model, run.benchmark, run.language): run.profile for run in runs if run.profile
         },
         pivots={name: codes.pop() for name, codes in pivots.items() if len(codes) == 1},
-        commands={
-            printable(str(file.path)): command_of(file) for run in runs for file in run.files
-        },
-        notes=(*notes, *left_out, *hints, *versions(table), *changed_models(files)),
+        commands={printable(str(file.path)): command_of(file) for file in read},
+        notes=(*notes, *remarks, *hints, *versions(table), *changed_models(files)),
         hints=tuple(hints),
+        uncertainties={
+            (run.model, run.benchmark, run.language): run.uncertainty
+            for run in runs
+            if run.uncertainty
+        },
     )

@@ -1,4 +1,4 @@
-"""One task's outcome in one result file, of NeuronXA or of a benchmark."""
+"""Read the result of one task, of NeuronXA or of a benchmark, from a result file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,39 @@ from neuronxa_task.settings import SCORES
 Profile = Mapping[str, list[float]]
 
 LARGEST = 1e50
-"""No metric comes near; squares of larger numbers would overflow in the statistics."""
+"""Largest value of a metric; squares of larger numbers would overflow in the statistics."""
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What else may explain a language's scores: chance in the choice of sentences, shared tokens.
+
+    Attributes:
+        intervals: low and high end of the 95 % interval of each score that has one.
+        surface: fraction of the sentence pairs that find each other by the tokens they share;
+            `None` where the file does not say.
+    """
+
+    intervals: Mapping[str, tuple[float, float]]
+    surface: float | None
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """A task's outcome.
+    """The result of a task.
 
     Attributes:
-        model: its model's name.
+        model: name of the model.
         task: the harness's name of the task.
-        benchmark: what it belongs to.
+        benchmark: benchmark that the task belongs to.
         language: FLORES code.
-        signature: how it was run.
-        file: where it was read.
-        documents: how many; `None` if the file does not say.
+        signature: settings of the run.
+        file: file that it was read from.
+        documents: number of documents; `None` if the file does not say.
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
         unusable: what of it is no number.
+        uncertainty: what a NeuronXA task tells of its scores beside their values.
         part: prompt or regional variety, where the benchmark is a mean over them; else `None`.
         parts: the runs that this one is the mean of.
     """
@@ -49,12 +64,13 @@ class TaskRun:
     numbers: Sequence[tuple[str, float, float]]
     profile: Profile | None
     unusable: Sequence[str]
+    uncertainty: Uncertainty | None = None
     part: tuple[str, str] | None = None
     parts: Sequence[TaskRun] = ()
 
     @property
     def files(self) -> list[ResultFile]:
-        """All files that it draws on."""
+        """All files that the result is based on."""
         return [part.file for part in self.parts] or [self.file]
 
     @property
@@ -73,11 +89,11 @@ class TaskRun:
 
 
 def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> TaskPlace | None:
-    """Where a task belongs, `None` if it is of no known benchmark.
+    """The benchmark and language of a task; `None` if its benchmark is unknown.
 
-    A NeuronXA task tells its language itself, and is called `<group>_<language>`, also where the
-    language is the pivot and the task scores another one; a task of another name counts under its
-    group in the file. Other tasks are known by name.
+    A NeuronXA task records its language. Its name is `<group>_<language>`, even if that language is
+    the pivot and the task scores another one. With another name, it belongs to its group in the
+    file. Other tasks are recognised by name.
     """
     signature, target = _signature(file, task), file.metadata(task).get("target")
     if signature is None or not isinstance(target, str):
@@ -92,7 +108,7 @@ def place_of(file: ResultFile, task: str, patterns: Sequence[Pattern]) -> TaskPl
 
 
 def measures(values: Any) -> bool:
-    """Whether a task's entry in `results` holds any metric; those of mere groups do not."""
+    """Whether a task's entry in `results` has any metric; entries of plain groups have none."""
     return isinstance(values, dict) and any(True for _ in _metrics(values))
 
 
@@ -105,13 +121,13 @@ def _signature(file: ResultFile, task: str) -> str | None:
 
 
 def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values: Any) -> TaskRun:
-    """Read a task's row of a result file.
+    """Read the result of a task from a file.
 
     Args:
-        file: the file.
-        model: name of its model.
-        task: the task.
-        where: its benchmark, language, and perhaps prompt or variety.
+        file: the result file.
+        model: name of the model.
+        task: name of the task.
+        where: its benchmark and language, and its prompt or variety if any.
         values: its entry in `results`.
     """
     signature, unusable = _signature(file, task), []
@@ -129,6 +145,7 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
     profile = _profile(metadata) if signature and "layers" in metadata else {}
     if profile is None:
         unusable.append("its layers")
+    uncertainty = _uncertainty(metadata) if signature else None
     return TaskRun(
         model=model,
         task=printable(task),
@@ -140,12 +157,13 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
         numbers=numbers,
         profile=profile or None,
         unusable=[printable(f"{what} ({task} in {file.path})") for what in unusable],
+        uncertainty=uncertainty,
         part=(where.prompt, where.variety) if where.prompt or where.variety else None,
     )
 
 
 NO_METRICS = frozenset({"alias", "name", "sample_len", "sample_count", "samples", ""})
-"""What a task's entry in `results` holds beside its metrics."""
+"""Keys of a task's entry in `results` that are not metrics."""
 
 PREDICT_ONLY = "bypass"
 """The metric of `lm_eval --predict_only`, always 999, which measures nothing."""
@@ -173,7 +191,7 @@ def is_predict_only(values: Any) -> bool:
 
 
 def _profile(metadata: Mapping[str, Any]) -> Profile | None:
-    """A task's shares by layer, `None` where they are no lists of shares."""
+    """A task's fractions by layer; `None` if they are not lists of numbers from 0 to 1."""
     layers = metadata.get("layers")
     if not isinstance(layers, dict):
         return None
@@ -188,7 +206,7 @@ def _profile(metadata: Mapping[str, Any]) -> Profile | None:
 
 
 def _spread(profile: dict[str, list[float]], neuron_layers: Any) -> None:
-    """Put the shares of a hybrid model's layers in their places among all of its layers."""
+    """Expand the values of a hybrid model to all layers, with NaN at layers without neurons."""
     depth = len(profile.get("mexa", ())) - 1
     if not isinstance(neuron_layers, list) or len(neuron_layers) == depth:
         return
@@ -198,6 +216,24 @@ def _spread(profile: dict[str, list[float]], neuron_layers: Any) -> None:
         if len(values) == len(neuron_layers):
             by_layer = dict(zip(neuron_layers, values, strict=True))
             profile[name] = [by_layer.get(layer, math.nan) for layer in range(depth)]
+
+
+def _uncertainty(metadata: Mapping[str, Any]) -> Uncertainty | None:
+    """A task's intervals and surface, as far as they are shares; `None` for neither."""
+    given = metadata.get("intervals")
+    intervals = {}
+    for score, ends in given.items() if isinstance(given, dict) else ():
+        numbers = [_share(end) for end in ends] if isinstance(ends, list) else []
+        known = [number for number in numbers if number is not None]
+        if score in SCORES and len(numbers) == len(known) == 2 and known[0] <= known[1]:
+            intervals[score] = (known[0], known[1])
+    surface = _share(metadata.get("surface"))
+    return Uncertainty(intervals, surface) if intervals or surface is not None else None
+
+
+def _share(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= 1 else None
 
 
 def _documents(file: ResultFile, task: str, values: Mapping[str, Any]) -> int | None:

@@ -1,9 +1,9 @@
-"""Retrieval and weak alignment of parallel sentences: what `NASCA`, `NAVCA` and `MEXA` count."""
+"""Retrieval and weak alignment of parallel sentences, from which NASCA, NAVCA and MEXA follow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Interval = tuple[float, float]
-"""Low and high end, 0 to 1."""
+"""Lower and upper bound, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Which pairs find each other, per layer, in one representation.
+    """Which sentence pairs are retrieved in one representation, by layer.
 
     Attributes:
-        from_pivot: `[layers, pairs]` bool: the translation is the pivot sentence's strictly
-            nearest target sentence (row of the similarity matrix).
-        to_pivot: `[layers, pairs]` bool: the pivot sentence is the translation's strictly nearest
-            pivot sentence (column).
+        from_pivot: `[layers, pairs]` bool: whether the pivot sentence's strictly nearest target
+            is its translation (row of the similarity matrix).
+        to_pivot: `[layers, pairs]` bool: whether the translation's strictly nearest pivot
+            sentence is its own (column).
     """
 
     from_pivot: Tensor
@@ -39,13 +39,13 @@ class Retrieval:
     def weak(self) -> Tensor:
         """`[layers, pairs]` bool: weak alignment, both directions (MEXA, arXiv 2410.05873, eq. 2).
 
-        Pair k is weakly aligned where C[k,k] > C[k,j] and C[k,k] > C[i,k] for all i, j ≠ k.
+        Pair k is weakly aligned if C[k,k] > C[k,j] and C[k,k] > C[i,k] for all i, j ≠ k.
         """
         return self.from_pivot & self.to_pivot
 
     @property
     def by_layer(self) -> Tensor:
-        """`[layers]` float64: fraction of the pairs that are weakly aligned."""
+        """`[layers]` float64: fraction of weakly aligned pairs."""
         return self.weak.double().mean(dim=1)
 
     @property
@@ -59,15 +59,15 @@ class Retrieval:
         return float(self.by_layer.max())
 
     def of_pairs(self, pairs: Sequence[int]) -> Retrieval:
-        """The retrieval of some of the pairs, among all."""
+        """Select some of the pairs; neighbours are still those among all pairs."""
         return Retrieval(self.from_pivot[:, pairs], self.to_pivot[:, pairs])
 
     @classmethod
     def of_layers(cls, layers: Iterable[Rivals]) -> Retrieval:
-        """Retrieval at every layer, from each layer's rivals.
+        """Compute retrieval from the rivals at each layer.
 
         Raises:
-            NeuronXAError: there is no layer.
+            NeuronXAError: there are no layers.
         """
         directions = [(rivals.from_pivot, rivals.to_pivot) for rivals in layers]
         if not directions:
@@ -84,9 +84,12 @@ class Alignment:
         nav: neuron activation values, likewise.
         emb: hidden states, one more than the model has layers (before the first layer, then after
             each): the MEXA baseline.
-        neuron_layers: numbers of the layers that have neurons, from 0; all by default.
+        neuron_layers: indices of the layers that have neurons, counted from 0 as in result files;
+            all by default.
         intervals: low and high end of each score's 95 % interval, by score, over sentence pairs;
             empty for fewer than 20 pairs.
+        surface: fraction of the pairs that find each other by the tokens they share, without any
+            model; `None` where the tokens are not known.
     """
 
     nas: Retrieval
@@ -94,13 +97,18 @@ class Alignment:
     emb: Retrieval
     neuron_layers: Sequence[int] | None = None
     intervals: Mapping[str, Interval] = field(default_factory=dict)
+    surface: float | None = None
 
     def __repr__(self) -> str:
-        pairs = self.nas.weak.shape[1]
-        return f"Alignment({self}, {pairs} pairs, {len(self.nas.weak)} layers with neurons)"
+        return f"Alignment({self}, {self.pairs} pairs, {len(self.nas.weak)} layers with neurons)"
 
     def __str__(self) -> str:
         return f"NASCA {self.nasca:.3f}, NAVCA {self.navca:.3f}, MEXA {self.mexa:.3f}"
+
+    @property
+    def pairs(self) -> int:
+        """Sentence pairs that were scored."""
+        return self.nas.weak.shape[1]
 
     @property
     def nasca(self) -> float:
@@ -122,9 +130,9 @@ class Alignment:
         return {name: getattr(self, name) for name in SCORE_OF}
 
     def of_pairs(self, pairs: Sequence[int]) -> Alignment:
-        """The alignment of some of the pairs, among all."""
+        """Select some of the pairs; neighbours and intervals are still those among all pairs."""
         nas, nav, emb = (part.of_pairs(pairs) for part in (self.nas, self.nav, self.emb))
-        return Alignment(nas, nav, emb, self.neuron_layers, self.intervals)
+        return replace(self, nas=nas, nav=nav, emb=emb)
 
     def metrics(self) -> dict[str, float]:
         """`nasca`, `navca`, `mexa` (mean over layers) and `…_max` (best layer), 0 to 1."""
@@ -134,64 +142,80 @@ class Alignment:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Scores, intervals and layers, as plain numbers and lists."""
-        intervals = {score: list(ends) for score, ends in self.intervals.items()}
-        return {**self.metrics(), "intervals": intervals, "layers": self.layers()}
+        """All of it as plain numbers and lists, under the names that result files use."""
+        return {
+            **self.metrics(),
+            "pairs": self.pairs,
+            "intervals": {score: list(ends) for score, ends in self.intervals.items()},
+            "surface": self.surface,
+            "neuron_layers": self._neuron_layers(),
+            "layers": self.layers(),
+        }
+
+    def _neuron_layers(self) -> list[int]:
+        known = self.neuron_layers
+        return list(range(len(self.nas.weak)) if known is None else known)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per state: before the first layer (0), then after each layer (from 1).
+        """Every layer's values, as a table.
 
-        Columns are those of `layers()`; those of neurons are empty in rows without neurons.
+        Row i holds what belongs to layer i, counted from 1: its neurons, and the hidden state that
+        it gives. Row 0 holds the hidden state before the first layer. Columns are those of
+        `layers()`; those of neurons are NaN in row 0 and in layers without neurons.
         """
         import pandas as pd
 
         rows = range(len(self.emb.weak))
-        neurons = [layer + 1 for layer in self.neuron_layers or range(len(self.nas.weak))]
+        neurons = [layer + 1 for layer in self._neuron_layers()]
         columns = {
-            name: pd.Series(values, rows if len(values) == len(rows) else neurons)
+            name: pd.Series(values, rows if name.startswith(("emb", "mexa")) else neurons)
             for name, values in self.layers().items()
         }
         table: pd.DataFrame = pd.DataFrame(columns, index=rows).rename_axis("layer")
         return table
 
     def _repr_html_(self) -> str:
-        """A table for notebooks: score, its interval, the best layer's value."""
+        """A table for notebooks: each score, its interval and the best layer's value."""
         import pandas as pd
 
-        table = pd.DataFrame(
-            {
-                "score": [self.metrics()[score] for score in SCORE_OF.values()],
-                "95 % interval": [
-                    "{:.3f} to {:.3f}".format(*self.intervals[score])
-                    if score in self.intervals
-                    else "–"
-                    for score in SCORE_OF.values()
-                ],
-                "best layer": [self.metrics()[f"{score}_max"] for score in SCORE_OF.values()],
-            },
-            index=[score.upper() for score in SCORE_OF.values()],
-        )
-        return str(table.to_html(float_format="{:.3f}".format))
+        metrics, scores = self.metrics(), list(SCORE_OF.values())
+        columns = {
+            "mean over layers": [f"{metrics[score]:.3f}" for score in scores],
+            "95 % interval": [self._interval(score) for score in scores],
+            "best layer": [f"{metrics[f'{score}_max']:.3f}" for score in scores],
+        }
+        table = pd.DataFrame(columns, index=[score.upper() for score in scores])
+        shared = "" if self.surface is None else f"; {self.surface:.3f} by shared tokens alone"
+        return f"{table.to_html()}<small>{self.pairs} pairs{shared}</small>"
+
+    def _interval(self, score: str) -> str:
+        ends = self.intervals.get(score)
+        return "–" if ends is None else "{:.3f} to {:.3f}".format(*ends)
 
     def plot_layers(self, ax: Axes | None = None) -> Axes:
-        """Draw the fraction of aligned pairs against the layer, a curve per score.
+        """Draw the fraction of aligned pairs at every layer, a curve per score.
+
+        Layers count as in `to_frame`: 0 is the hidden state before the first layer.
 
         Args:
             ax: where to draw; new axes by default.
         """
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
 
         axes = plt.subplots()[1] if ax is None else ax
         table = self.to_frame()
         for score in SCORE_OF.values():
             curve = table[score].dropna()
-            axes.plot(curve.index, curve, label=f"{score.upper()} {curve.mean():.3f}")
-        axes.set(xlabel="layer", ylabel="aligned pairs", ylim=(0, 1))
+            label = f"{score.upper()} {curve.mean():.3f}"
+            axes.plot(curve.index, curve, marker="o", markersize=3, label=label)
+        axes.set(xlabel="layer", ylabel="aligned pairs (fraction)", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(title="mean over layers")
         return axes
 
     def layers(self) -> dict[str, list[float]]:
-        """Each layer's fraction: weak alignment by score, and both directions by representation."""
+        """Fractions by layer: weak alignment by score, and both directions by representation."""
         profile: dict[str, list[float]] = {}
         for name, retrieval in self.by_representation().items():
             profile |= layer_profile(name, retrieval)
@@ -199,7 +223,7 @@ class Alignment:
 
 
 def layer_profile(representation: str, retrieval: Retrieval) -> dict[str, list[float]]:
-    """One representation's rows of a result file's `layers`: `[layers]` floats each, 0 to 1."""
+    """A representation's entries in a result file's `layers`: `[layers]` floats each, 0 to 1."""
     return {
         SCORE_OF[representation]: retrieval.by_layer.tolist(),
         f"{representation}_from_pivot": retrieval.from_pivot.double().mean(dim=1).tolist(),
@@ -214,14 +238,15 @@ def retrieval(pivot: Iterable[Tensor], target: Iterable[Tensor]) -> Retrieval:
               \text{to\_pivot}_k = C_{kk} > \max_{i \ne k} C_{ik}
 
     Args:
-        pivot: per layer, `[n, features]` vectors of the pivot sentences.
-        target: per layer, `[n, features]` vectors of their translations, in the same order.
+        pivot: for each layer, `[n, features]` vectors of the pivot sentences.
+        target: for each layer, `[n, features]` vectors of their translations, in the same order.
 
     Returns:
         Both directions, `[layers, n]`.
 
     Raises:
-        NeuronXAError: fewer than two pairs, unequal numbers of layers, or shapes that do not fit.
+        NeuronXAError: fewer than two pairs, different numbers of layers, or shapes that do not
+            match.
 
     >>> eye = torch.eye(3)
     >>> retrieval([eye], [eye[[0, 2, 1]]]).by_layer

@@ -1,9 +1,9 @@
-"""Sentences to their states, by one model: its neurons are found once, batches fit in memory."""
+"""Encode sentences with a model: find its neurons once, and fit batches into memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -17,26 +17,23 @@ from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import Side, StateSettings
 
 
-@dataclass(frozen=True)
-class ScoredModel:
-    """A model that is to be scored, and how it is run.
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model, its tokenizer, and how sentences are run through it.
 
     Attributes:
         model: any Hugging Face model.
-        facts: what of it and of the run can change a score.
         tokens: its tokenizer's ids of a text.
         decode: token ids to text, for messages.
         pad_id: any id of the vocabulary.
-        special_ids: tokens that say nothing about a sentence.
+        special_ids: ids of special tokens.
         batch_size: sentences per forward pass.
         shrinks_batches: halve the batch size where a batch does not fit in memory.
         mixed_precision: autocast to this type.
         processes: those that hold the model each and share the sentences.
-        finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
     """
 
     model: nn.Module
-    facts: ModelFacts
     tokens: TokenCache
     decode: Callable[[tuple[int, ...]], str]
     pad_id: int
@@ -45,6 +42,18 @@ class ScoredModel:
     shrinks_batches: bool = False
     mixed_precision: torch.dtype | None = None
     processes: DataParallel = field(default_factory=DataParallel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel(LoadedModel):
+    """The harness's model, whose results are written to files.
+
+    Attributes:
+        facts: what of it and of the run can change a score.
+        finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
+    """
+
+    facts: ModelFacts
     finished: MutableMapping[str, str] | None = None
 
 
@@ -56,25 +65,26 @@ class ModelSide:
         body: what is run.
         sites: where its neurons are.
         layers: those that have neurons.
-        facts: what of it can change a score.
+        settings: names of the settings that matter to this kind of model only: `side` of an
+            encoder-decoder, `expert_values` of a mixture of experts.
         owned: the neurons that this process counts.
     """
 
     body: Body
     sites: tuple[DenseNeurons | Experts, ...]
     layers: tuple[int, ...]
-    facts: ModelFacts
+    settings: tuple[str, ...]
     owned: OwnedColumns
 
 
 class SentenceEncoder:
-    """Encodes sentences of token ids, by either side of a model.
+    """Encodes sentences of token ids with either side of a model.
 
     Args:
-        model: what encodes.
+        model: the model to run.
     """
 
-    def __init__(self, model: ScoredModel) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self._batch_size = model.batch_size
         self._sides: dict[Side, ModelSide] = {}
@@ -82,14 +92,14 @@ class SentenceEncoder:
 
     @property
     def together(self) -> Processes:
-        """The processes that the model is split over, or else the sentences."""
+        """The processes over which the model is split or, if it is not, the sentences."""
         return self.split if self.split.size > 1 else self._model.processes
 
     def side(self, side: Side) -> ModelSide:
-        """The model, or its encoder or decoder, with its neurons; found once.
+        """The model, or its encoder or decoder, with its neurons; computed once per side.
 
         Raises:
-            NeuronXAError: it has no feed-forward neurons that can be read.
+            NeuronXAError: it has no readable feed-forward neurons.
         """
         if side not in self._sides:
             body = find_body(
@@ -98,9 +108,8 @@ class SentenceEncoder:
             sites = find_sites(body)
             settings = ["side"] if body.is_half else []
             settings += ["expert_values"] if any(isinstance(s, Experts) for s in sites) else []
-            facts = replace(self._model.facts, settings=tuple(settings))
             layers, owned = tuple(neurons_by_layer(sites)), owned_columns(self.split, body, sites)
-            self._sides[side] = ModelSide(body, sites, layers, facts, owned)
+            self._sides[side] = ModelSide(body, sites, layers, tuple(settings), owned)
         return self._sides[side]
 
     def encode(
@@ -149,17 +158,17 @@ class SentenceEncoder:
             except UnreadableSentenceError as error:
                 raise error.in_text(self._model.decode(sentences[error.sentence])) from None
             except RuntimeError as error:
-                # The processes of a split model would wait for one that starts anew.
+                # If one process of a split model started over, the others would wait for it.
                 is_fixed = not self._model.shrinks_batches or self.split.size > 1
                 if is_fixed or self._batch_size == 1 or not should_reduce_batch_size(error):
                     raise
-            # accelerate's find_executable_batch_size would also collect garbage before every
-            # language, which takes longer than scoring it.
+            # accelerate's find_executable_batch_size would collect garbage before every language,
+            # which takes longer than scoring it.
             advance(-done)
             clear_device_cache(garbage_collection=True)
             self._batch_size //= 2
 
     def bytes_per_sentence(self, states: SentenceStates) -> int:
-        """Memory of one sentence's states, the same on all processes, which keep the same ones."""
+        """Size of one sentence's states in bytes: the maximum over processes, so that all agree."""
         sizes: list[int] = self.split.gather(states.bytes_per_sentence)
         return max(sizes)

@@ -1,4 +1,4 @@
-"""The request type answered: sentence pairs of a run in; the layers that align each, out."""
+"""Answer the requests of a run: sentence pairs in, the layers that align each pair out."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Scorer:
         self.together = self.encoder.together
 
     def results(self, tasks: Sequence[TaskPairs]) -> dict[str, TaskResults]:
-        """Results by task and document."""
+        """Score all tasks; results by task and document."""
         from tqdm import tqdm
 
         groups = pair_groups(tasks, self.together, self.tokens.__getitem__)
@@ -112,14 +112,14 @@ class _Scorer:
     def _states(
         self, task: TaskPairs, cache: StateCache, progress: Callable[[int], object]
     ) -> tuple[SentenceStates | None, dict[Sentence, int]]:
-        """The states of a task's sentences and their rows; `None` if this process has no pairs."""
+        """States of a task's sentences, and their rows; `None` if this process has no pairs."""
         failure = None
         states: SentenceStates | None = None
         rows: dict[Sentence, int] = {}
         try:
             if sentences := self._sentences(task):
-                if (held := cache.states) is not None:
-                    cache.drop_unneeded(self.encoder.bytes_per_sentence(held))
+                if (cached := cache.states) is not None:
+                    cache.drop_unneeded(self.encoder.bytes_per_sentence(cached))
                 if missing := cache.missing(sentences):
                     ids = [ids for _, ids in missing]
                     states = self.encoder.encode(
@@ -140,7 +140,7 @@ class _Scorer:
     def _score(
         self, task: TaskPairs, states: SentenceStates | None, rows: dict[Sentence, int]
     ) -> TaskResults:
-        """Results of this process's documents; where every process received all, of all."""
+        """Results for the documents that this process received."""
         side = self.encoder.side(task.settings.side)
         n, hidden_states = len(task.pivot), len(side.body.layers) + 1
         depth = 2 * len(side.layers) + hidden_states
@@ -162,7 +162,7 @@ class _Scorer:
         facts = TaskFacts(
             data_hash=data_hash(task.pivot, task.target),
             token_hash=self._token_hash(task),
-            model=side.facts,
+            model=replace(self.model.facts, settings=side.settings),
             neuron_layers=side.layers,
             surface=surface(pivot_ids, target_ids, self.model.special_ids),
             intervals=measurement.alignment.intervals,
@@ -193,13 +193,13 @@ class _Scorer:
     # ------------------------------------------------------------ resumption
 
     def _finished(self, task: TaskPairs) -> TaskResults | None:
-        """The results of an earlier run, if every process has its own of them."""
+        """Results of an earlier run, if they are cached on every process; else `None`."""
         finished = self.model.finished
         if finished is None:
             return None
         key = self._finished_key(task)
         is_finished = key in finished
-        # Every process asks, so that none computes alone what needs an exchange.
+        # All processes must agree, since scoring a task needs all of them.
         if not all(self.together.gather(is_finished)):
             return None
         return from_json(finished[key])
@@ -209,7 +209,7 @@ class _Scorer:
             self.model.finished[self._finished_key(task)] = to_json(results)
 
     def _finished_key(self, task: TaskPairs) -> str:
-        """Names everything that the results depend on."""
+        """Cache key: a hash of everything that the results depend on."""
         request = {
             "settings": asdict(task.settings),
             "model": asdict(self.model.facts),
@@ -225,7 +225,7 @@ class _Scorer:
 
 
 def _of_sentences(states: SentenceStates, rows: Sequence[int]) -> Iterator[Tensor]:
-    """The vectors of some sentences, layer by layer: neuron states, values, hidden states."""
+    """Vectors of some sentences by layer: neuron states, then values, then hidden states."""
     for layers in (states.nas, states.nav, states.emb):
         for layer in layers:
             yield layer[torch.tensor(rows, device=layer.device)]

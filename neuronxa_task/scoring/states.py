@@ -110,7 +110,7 @@ def encode(
             pooler.hidden(len(body.layers), last)
             progress(len(rows))
     states = SentenceStates(pooler.nas, pooler.nav, pooler.emb)
-    _require_finite(states)
+    _require_finite(states, list(neurons_by_layer(sites)))
     return states
 
 
@@ -151,16 +151,24 @@ def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor
     return ids, mask
 
 
-def _require_finite(states: SentenceStates) -> None:
-    for name, layers in (("neuron activation", states.nav), ("hidden state", states.emb)):
-        for index, layer in enumerate(layers):
-            finite = torch.isfinite(layer).all(dim=1)
-            if not finite.all():
-                raise UnreadableSentenceError(
-                    f"{name} of layer {index} is NaN or infinite for {{sentence}}, so no score can "
-                    "be computed; try another dtype (bfloat16 or float32 instead of float16)",
-                    int((~finite).nonzero()[0]),
-                )
+def _require_finite(states: SentenceStates, neuron_layers: Sequence[int]) -> None:
+    """Messages count layers from 1, as people do."""
+    named = [
+        (f"neuron activation of layer {layer + 1}", values)
+        for layer, values in zip(neuron_layers, states.nav, strict=True)
+    ]
+    named += [
+        (f"hidden state after layer {index}" if index else "hidden state before layer 1", values)
+        for index, values in enumerate(states.emb)
+    ]
+    for name, values in named:
+        finite = torch.isfinite(values).all(dim=1)
+        if not finite.all():
+            raise UnreadableSentenceError(
+                f"{name} is NaN or infinite for {{sentence}}, so no score can be computed; try "
+                "another dtype (bfloat16 or float32 instead of float16)",
+                int((~finite).nonzero()[0]),
+            )
 
 
 class UnreadableSentenceError(NeuronXAError):

@@ -135,6 +135,14 @@ class Frame:
             self.low + self.height * (y - y_low) / (y_high - y_low),
         )
 
+    def value(self, x: float, y: float) -> tuple[float, float]:
+        """The values of the axes at a place of the figure: the inverse of `at`."""
+        (x_low, x_high), (y_low, y_high) = self.axes.get_xlim(), self.axes.get_ylim()
+        return (
+            x_low + (x_high - x_low) * (x - self.left) / self.width,
+            y_low + (y_high - y_low) * (y - self.low) / self.height,
+        )
+
     def write(self, x: float, y: float, text: str, **options: Any) -> None:
         """Text at a place of the figure."""
         width, height = (72 * inches for inches in self.figure.get_size_inches())
@@ -216,6 +224,13 @@ def mark_style(group: int, **others: Any) -> dict[str, Any]:
         "markeredgewidth": 0.4,
         **others,
     }
+
+
+def hollow_style(group: int) -> dict[str, Any]:
+    """A group's marks, not filled."""
+    return mark_style(
+        group, markerfacecolor=PAPER, markeredgecolor=PALETTE[group], markeredgewidth=0.9
+    )
 
 
 def few_ticks(axes: Axes, *, whole: bool = False, upright: bool = True) -> None:

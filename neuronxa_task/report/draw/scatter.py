@@ -1,4 +1,4 @@
-"""Scatters: languages as marks, with intervals, a line and names where there is room."""
+"""Scatters: languages as marks, with intervals, a curve and names where there is room."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from neuronxa_task.report.chart import Mark, Scatter
 from neuronxa_task.report.draw.canvas import (
     BESIDE_AXIS,
     EDGE,
-    FAINT,
     LONGEST_TITLE,
     NAMED_MARKS,
     PANEL_HEIGHT,
@@ -25,6 +24,7 @@ from neuronxa_task.report.draw.canvas import (
     draw_legend,
     few_ticks,
     frame_of,
+    hollow_style,
     legend_height,
     mark_style,
     rgb,
@@ -33,11 +33,15 @@ from neuronxa_task.report.labels import drawable, place, shortened, text_width
 
 
 def draw_scatter(chart: Scatter) -> Drawn:
-    present = sorted({mark.group for mark in chart.marks})
-    entries = [Entry(chart.groups[group], mark_style(group)) for group in present]
+    looks = sorted({(mark.group, mark.hollow) for mark in chart.marks})
+    entries = [
+        Entry(chart.groups[group], mark_style(group))
+        for group in sorted({group for group, _ in looks})
+    ]
+    if any(hollow for _, hollow in looks):
+        entries.append(Entry("not above chance", hollow_style(0) | {"markeredgecolor": QUIET}))
     entries += chance_entry(chart.x, chart.y)
-    if chart.note:
-        entries.append(Entry(chart.note))
+    entries += map(Entry, chart.notes)
     height = WIDTH - BESIDE_AXIS - 2 * EDGE if chart.diagonal else PANEL_HEIGHT
     y_range = (chart.y.low, chart.y.high)
     frame = frame_of(BESIDE_AXIS, height, legend_height(entries), chart.x, y_range)
@@ -48,19 +52,20 @@ def draw_scatter(chart: Scatter) -> Drawn:
     draw_chance(frame, chart.x, upright=True)
     draw_chance(frame, chart.y, upright=False)
     line = _through(chart, frame)
-    bars = _error_bars(chart.marks, frame)
+    bars = [*_error_bars(chart.marks, frame), *_typical(chart, frame)]
     tips = {}
-    for group in present:
-        marks = [mark for mark in chart.marks if mark.group == group]
+    for group, hollow in looks:
+        marks = [mark for mark in chart.marks if (mark.group, mark.hollow) == (group, hollow)]
+        gid = f"marks-{group}-hollow" if hollow else f"marks-{group}"
         axes.plot(
             [mark.x for mark in marks],
             [mark.y for mark in marks],
-            gid=f"marks-{group}",
+            gid=gid,
             clip_on=False,
             zorder=3,
-            **mark_style(group),
+            **(hollow_style(group) if hollow else mark_style(group)),
         )
-        tips[f"marks-{group}"] = Tips(
+        tips[gid] = Tips(
             [mark.name for mark in marks],
             [chart.x.title, chart.y.title],
             [(f"{mark.x:.3f}", f"{mark.y:.3f}") for mark in marks],
@@ -82,17 +87,15 @@ def _through(chart: Scatter, frame: Frame) -> list[tuple[float, float, float, fl
         low, high = frame.axes.get_ylim()
         xs = np.linspace(trend.x[0], trend.x[-1], 60)
         ys = np.interp(xs, trend.x, trend.y)
-        if trend.low:
-            frame.axes.fill(
-                [*trend.x, *reversed(trend.x)],
-                [*np.clip(trend.low, low, high), *np.clip(trend.high, low, high)[::-1]],
-                facecolor=(*rgb(QUIET), 0.16),
-                linewidth=0,
-                clip_on=False,
-                zorder=0,
-            )
-        ends = ((trend.x[0], trend.x[-1]), (trend.y[0], trend.y[-1]))
-        frame.axes.plot(*ends, color=QUIET, linewidth=1.2, zorder=2)
+        frame.axes.fill(
+            [*trend.x, *reversed(trend.x)],
+            [*np.clip(trend.low, low, high), *np.clip(trend.high, low, high)[::-1]],
+            facecolor=(*rgb(QUIET), 0.12),
+            linewidth=0,
+            clip_on=False,
+            zorder=0,
+        )
+        frame.axes.plot(trend.x, trend.y, color=QUIET, linewidth=1.2, zorder=2)
     else:
         return []
     points = (frame.at(float(x), float(y)) for x, y in zip(xs, ys, strict=True))
@@ -105,21 +108,46 @@ def _error_bars(marks: Sequence[Mark], frame: Frame) -> Iterator[tuple[float, fl
     (x_low, x_high), (y_low, y_high) = frame.axes.get_xlim(), frame.axes.get_ylim()
     bars = []
     for mark in marks:
-        if mark.x_error:
-            ends = (max(mark.x - mark.x_error, x_low), min(mark.x + mark.x_error, x_high))
-            bars.append(((ends[0], mark.y), (ends[1], mark.y)))
-        if mark.y_error:
-            ends = (max(mark.y - mark.y_error, y_low), min(mark.y + mark.y_error, y_high))
-            bars.append(((mark.x, ends[0]), (mark.x, ends[1])))
+        if mark.x_ends:
+            low, high = max(mark.x_ends[0], x_low), min(mark.x_ends[1], x_high)
+            bars.append(((low, mark.y), (high, mark.y)))
+        if mark.y_ends:
+            low, high = max(mark.y_ends[0], y_low), min(mark.y_ends[1], y_high)
+            bars.append(((mark.x, low), (mark.x, high)))
     if bars:
         points = [point for first, last in bars for point in (first, last, (nan, nan))]
-        colour = (*rgb(FAINT), 0.8)
+        colour = (*rgb(QUIET), 0.5)
         frame.axes.plot(
-            *zip(*points, strict=True), color=colour, linewidth=0.6, clip_on=False, zorder=1
+            *zip(*points, strict=True), color=colour, linewidth=0.7, clip_on=False, zorder=1
         )
     for first, last in bars:
-        (left, low), (right, high) = frame.at(*first), frame.at(*last)
-        yield left - 0.5, low - 0.5, right + 0.5, high + 0.5
+        (left, bottom), (right, top) = frame.at(*first), frame.at(*last)
+        yield left - 0.5, bottom - 0.5, right + 0.5, top + 0.5
+
+
+def _typical(chart: Scatter, frame: Frame) -> Iterator[tuple[float, float, float, float]]:
+    """A cross after its name, low at the right and clear of chance, and the box around both."""
+    if chart.typical is None:
+        return
+    (x_low, x_high), (y_low, y_high) = frame.axes.get_xlim(), frame.axes.get_ylim()
+    name = "typical 95 % interval"
+    width, height = text_width(name, TINY), TINY + 1
+    across = min(2 * chart.typical[0] * frame.width / (x_high - x_low), frame.width / 3)
+    up = min(2 * chart.typical[1] * frame.height / (y_high - y_low), frame.height / 3)
+    right, room = frame.left + frame.width, max(up, height)
+    low = frame.low + 3
+    if chart.y.chance is not None:
+        _, line = frame.at(x_low, chart.y.chance)
+        low = line + 3 if low - 3 <= line <= low + room + 3 else low
+    x, y = right - across / 2, low + room / 2
+    cross = (
+        [x - across / 2, x + across / 2, float("nan"), x, x],
+        [y, y, float("nan"), y - up / 2, y + up / 2],
+    )
+    points = [frame.value(*point) for point in zip(*cross, strict=True)]
+    frame.axes.plot(*zip(*points, strict=True), color=QUIET, linewidth=0.8, zorder=2)
+    frame.write(right - across - 4, y, name, ha="right", fontsize=TINY, color=QUIET)
+    yield right - across - 4 - width, low, right, low + room
 
 
 def _name_marks(

@@ -1,0 +1,299 @@
+"""`neuronxa stability`: scores against the number of sentence pairs that they are made from.
+
+Scoring with the setting `stability` leaves, for each language, the scores of 20 random subsets of
+its pairs at each of several sizes; subset k of a size holds the same sentences in every language of
+equally many pairs.
+
+The band at sizes below n is the middle 95 % of the 20 subsets. Subsets of one sample share pairs
+with each other, so that near n their spread goes to 0, whatever the sample: at n itself the band is
+the score's own bootstrap interval over pairs, where there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
+from neuronxa_task.languages.benchmarks import patterns_of
+from neuronxa_task.results.comparable import require_same_settings
+from neuronxa_task.results.files import read_files
+from neuronxa_task.results.identity import name_models
+from neuronxa_task.results.task_runs import place_of
+from neuronxa_task.settings import SCORE_OF
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+MEANS = tuple(SCORE_OF.values())
+STAYS = 0.95
+"""Mean Kendall's tau with the full ranking from which on a ranking is said to stay."""
+MIN_LANGUAGES = 3
+OVER_LANGUAGES = "mean"
+SUBSETS_BAND, INTERVAL_BAND = "subsets", "bootstrap"
+
+COLUMNS: Mapping[str, str] = {
+    "model": "name of the model",
+    "alignment": "alignment benchmark",
+    "score": "nasca, navca or mexa",
+    "language": "FLORES code; `mean` for the mean over the languages",
+    "n": "sentence pairs",
+    "value": "the score: below the last n, the mean of the subsets'",
+    "low": "lower end of the band",
+    "high": "upper end of the band",
+    "band": "`subsets`: the middle 95 % of random subsets, too narrow near the last n; "
+    "`bootstrap`: the score's interval over pairs, of means over languages the mean of their ends",
+    "tau": "mean Kendall's tau-b between each subset's ranking of the languages and that of all "
+    "pairs; of the mean over languages only",
+    "ranking_stays_from": "the least n from which on tau is at least 0.95",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One score of one language.
+
+    Attributes:
+        by_size: `[subsets]` scores of random subsets, by their number of pairs, rising; the last
+            size is n, where all are the score itself.
+        interval: 95 % interval of the score; `None` where the file has none.
+    """
+
+    by_size: Mapping[int, Floats]
+    interval: tuple[float, float] | None
+
+    @property
+    def pairs(self) -> int:
+        """n."""
+        return max(self.by_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """What `neuronxa stability` finds.
+
+    Attributes:
+        table: in `COLUMNS`: of each model, benchmark and score a row per size for each language,
+            and for the mean over those languages that have the same number of pairs.
+        notes: what the reader has to know.
+    """
+
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+Key = tuple[str, str, str]
+"""Model, alignment benchmark, language."""
+
+
+def read_curves(
+    paths: Sequence[Path], alignment: Sequence[str] = (), *, allow_mixed: bool = False
+) -> tuple[dict[Key, dict[str, Curve]], list[str]]:
+    """The curves of result files, by score; of a model's runs of a task the newest counts.
+
+    Args:
+        paths: files and folders.
+        alignment: alignment benchmarks; all for none.
+        allow_mixed: go on where settings differ, and say so.
+
+    Returns:
+        The curves, and notes on what was left out.
+
+    Raises:
+        NeuronXAError: there are none, a benchmark is not among them, or settings differ.
+    """
+    import pandas as pd
+
+    files, notes = read_files(paths)
+    names = name_models(files)
+    curves: dict[Key, dict[str, Curve]] = {}
+    signatures: dict[Key, str] = {}
+    damaged = []
+    for file, model in zip(files, names.of_file, strict=True):
+        for task in file.part("configs"):
+            metadata = file.metadata(task)
+            where = place_of(file, task, patterns_of())
+            if "stability" not in metadata or "signature" not in metadata or where is None:
+                continue
+            key = (model, where.benchmark, where.language)
+            try:
+                curves[key] = dict(_curves(metadata))
+            except (TypeError, ValueError, AttributeError):
+                damaged.append(task)
+            else:
+                signatures[key] = str(metadata["signature"])
+    if damaged:
+        notes.append(f"{len(damaged)} damaged curves left out: {one_of(damaged, at_most=5)}")
+    if not curves:
+        raise NeuronXAError(
+            "no result file has curves; score the model with --metadata "
+            "'{\"stability\": true}', as in lm_eval --tasks neuronxa_flores_core --metadata "
+            f"'{{\"stability\": true}}'{''.join(f'; {note}' for note in notes[:2])}"
+        )
+    known = sorted({benchmark for _, benchmark, _ in curves})
+    if missing := [name for name in alignment if name not in known]:
+        raise NeuronXAError(
+            f"no curves of {one_of(map(repr, missing))}; found: {one_of(known)}"
+            + did_you_mean(missing[0], known)
+        )
+    if alignment:
+        curves = {key: of for key, of in curves.items() if key[1] in alignment}
+    rows = [(*key, signatures[key]) for key in curves]
+    table = pd.DataFrame(rows, columns=["model", "benchmark", "language", "signature"])
+    mixed = require_same_settings(table, allow_mixed=allow_mixed)
+    return curves, [*notes, *names.notes, *names.hints, *mixed]
+
+
+def _curves(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Curve]]:
+    """A task's curves.
+
+    Raises:
+        TypeError, ValueError, AttributeError: they have another form.
+    """
+    intervals = metadata.get("intervals") or {}
+    for score, sizes in metadata["stability"].items():
+        by_size = {int(size): np.asarray(values, np.float64) for size, values in sizes.items()}
+        by_size = dict(sorted(by_size.items()))
+        counts = {values.shape for values in by_size.values()}
+        inside = all(((values >= 0) & (values <= 1)).all() for values in by_size.values())
+        if score not in MEANS or len(counts) != 1 or len(counts.pop()) != 1 or not inside:
+            raise ValueError(score)
+        ends = intervals.get(score)
+        yield score, Curve(by_size, None if ends is None else (float(ends[0]), float(ends[1])))
+
+
+def stability(curves: Mapping[Key, Mapping[str, Curve]]) -> Stability:
+    """Scores against n with their bands, and from which n the ranking of languages stays.
+
+    Args:
+        curves: of each model, benchmark and language, by score; at least one.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
+    groups: dict[tuple[str, str, str], dict[str, Curve]] = {}
+    for (model, benchmark, language), by_score in curves.items():
+        for score in MEANS:
+            if score in by_score:
+                groups.setdefault((model, benchmark, score), {})[language] = by_score[score]
+    for (model, benchmark, score), by_language in groups.items():
+        chosen = _of_equal_pairs(by_language)
+        if others := [code for code in by_language if code not in chosen]:
+            pairs = next(iter(chosen.values())).pairs
+            notes[
+                f"{benchmark} of {model}: mean and ranking are over the {len(chosen)} languages of "
+                f"{pairs} pairs, without {one_of(others, at_most=5)}"
+            ] = None
+        made = [*_mean_rows(chosen)]
+        made += [row for code, curve in by_language.items() for row in _rows(code, curve)]
+        rows += [{"model": model, "alignment": benchmark, "score": score} | row for row in made]
+    notes[
+        "bands are the middle 95 % of 20 random subsets, which share pairs with each other and so "
+        "are too narrow near the last n; at the last n they are the bootstrap interval over pairs"
+    ] = None
+    notes[
+        f"a ranking stays from the least n on from which mean Kendall's tau with the ranking by "
+        f"all pairs is at least {STAYS}; the subsets are part of these pairs, so that another "
+        "sample may need more"
+    ] = None
+    return Stability(pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes))
+
+
+def _of_equal_pairs(by_language: Mapping[str, Curve]) -> dict[str, Curve]:
+    """The languages of the most common number of pairs, whose subsets are the same sentences."""
+    counts = Counter(tuple(curve.by_size) for curve in by_language.values())
+    sizes = max(counts, key=lambda sizes: (counts[sizes], sizes))
+    return {code: curve for code, curve in by_language.items() if tuple(curve.by_size) == sizes}
+
+
+def _rows(language: str, curve: Curve) -> Iterator[dict[str, Any]]:
+    for size, scores in curve.by_size.items():
+        band = _band(scores) if size < curve.pairs else curve.interval
+        yield _row(language, size, float(scores.mean()), band, is_last=size == curve.pairs)
+
+
+def _mean_rows(by_language: Mapping[str, Curve]) -> Iterator[dict[str, Any]]:
+    """The rows of the mean over languages, with tau."""
+    curves = list(by_language.values())
+    pairs = curves[0].pairs
+    taus = {size: ranking_tau(curves, size) for size in curves[0].by_size}
+    stays = stays_from(taus)
+    for size, tau in taus.items():
+        scores = np.stack([curve.by_size[size] for curve in curves])
+        ends = [curve.interval for curve in curves if curve.interval is not None]
+        if size < pairs:
+            band: tuple[float, float] | None = _band(scores.mean(axis=0))
+        else:
+            whole = len(ends) == len(curves)
+            band = (fmean(e[0] for e in ends), fmean(e[1] for e in ends)) if whole else None
+        row = _row(OVER_LANGUAGES, size, float(scores.mean()), band, is_last=size == pairs)
+        yield row | {"tau": tau, "ranking_stays_from": stays}
+
+
+def _row(
+    language: str, size: int, value: float, band: tuple[float, float] | None, *, is_last: bool
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"language": language, "n": size, "value": value}
+    if band is None:
+        return row
+    kind = INTERVAL_BAND if is_last else SUBSETS_BAND
+    return row | {"low": band[0], "high": band[1], "band": kind}
+
+
+def _band(scores: Floats) -> tuple[float, float]:
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def ranking_tau(curves: Sequence[Curve], size: int) -> float | None:
+    """Kendall's tau-b between a subset's ranking of languages and that of all pairs, on average.
+
+    A subset in which all languages have one score ranks nothing, and counts as 0.
+
+    Args:
+        curves: of one score, a curve per language, all of the same sizes.
+        size: of the subsets.
+
+    Returns:
+        `None` where there are fewer than three languages, or all their full scores are the same.
+    """
+    from scipy.stats import kendalltau
+
+    full = np.array([curve.by_size[curve.pairs][0] for curve in curves])
+    if len(full) < MIN_LANGUAGES or np.ptp(full) < 1e-12:
+        return None
+    scores = np.stack([curve.by_size[size] for curve in curves], axis=1)  # [subsets, languages]
+    scores = scores.round(12)  # means of equal shares differ in their last bit
+    taus = [float(kendalltau(subset, full.round(12)).statistic) for subset in scores]
+    return fmean(0.0 if math.isnan(tau) else tau for tau in taus)
+
+
+def stays_from(taus: Mapping[int, float | None]) -> int | None:
+    """The least size from which on tau stays at 0.95 or more; `None` where there is no ranking.
+
+    >>> stays_from({10: 0.96, 20: 0.94, 50: 0.97, 100: 1.0})
+    50
+    """
+    found = None
+    for size in sorted(taus, reverse=True):
+        tau = taus[size]
+        if tau is None or tau < STAYS:
+            break
+        found = size
+    return found
+
+
+def sizes_of(rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    """The sizes of some rows of the table, rising."""
+    return sorted({int(row["n"]) for row in rows})

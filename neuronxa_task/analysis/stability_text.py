@@ -1,0 +1,129 @@
+"""Tables and pictures of scores against the number of sentence pairs, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuronxa_task.analysis.stability import OVER_LANGUAGES, Stability, sizes_of
+from neuronxa_task.tables import number, records, screen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVES_ON_SCREEN = 3
+MOST_LINES = 8
+
+
+def shown_curves(table: pd.DataFrame) -> pd.DataFrame:
+    """The mean over languages: a row per model, benchmark and n, a column per score."""
+    import pandas as pd
+
+    rows: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in _means(table):
+        key = (row["model"], row["alignment"], row["n"])
+        line = rows.setdefault(
+            key, {"model": row["model"], "alignment": row["alignment"], "n": str(row["n"])}
+        )
+        score = row["score"].upper()
+        ends = f" [{number(row['low'], 2)}, {number(row['high'], 2)}]" if number(row["low"]) else ""
+        line[score] = f"{number(row['value'], 2)}{ends}"
+        line[f"tau {score}"] = number(row["tau"], 2) or "–"
+    made: pd.DataFrame = pd.DataFrame(list(rows.values())).fillna("–")
+    return made
+
+
+def shown_rankings(table: pd.DataFrame) -> pd.DataFrame:
+    """From which n the ranking of languages stays: a row per model and benchmark."""
+    import pandas as pd
+
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    languages = table[table["language"] != OVER_LANGUAGES]
+    counts = languages.groupby(["model", "alignment"])["language"].nunique()
+    for row in _means(table):
+        key = (row["model"], row["alignment"])
+        line = rows.setdefault(
+            key,
+            {
+                "model": row["model"],
+                "alignment": row["alignment"],
+                "languages": str(counts[key]),
+                "pairs": str(max(sizes_of(_means(table, *key)))),
+            },
+        )
+        stays = row["ranking_stays_from"]
+        line[row["score"].upper()] = "no ranking" if stays != stays or not stays else f"{stays:.0f}"
+    made: pd.DataFrame = pd.DataFrame(list(rows.values())).fillna("–")
+    return made
+
+
+def _means(table: pd.DataFrame, model: str = "", alignment: str = "") -> list[dict[str, Any]]:
+    chosen = table[table["language"] == OVER_LANGUAGES]
+    if model:
+        chosen = chosen[(chosen["model"] == model) & (chosen["alignment"] == alignment)]
+    return records(chosen)
+
+
+def summary_text(found: Stability) -> str:
+    """What fits a screen: from which n rankings stay, and the curves where they are few."""
+    rankings = shown_rankings(found.table)
+    lines = ["The ranking of languages stays from this many sentence pairs on:"]
+    lines.append(screen(rankings, rows=10, more="--output FOLDER", indent="  "))
+    if len(rankings) <= CURVES_ON_SCREEN:
+        curves = shown_curves(found.table)
+        if len(rankings) == 1:
+            curves = curves.drop(columns=["model", "alignment"])
+        elif rankings["alignment"].nunique() == 1:
+            curves = curves.drop(columns="alignment")
+        lines += ["", "Mean over languages [band], and Kendall's tau with the ranking by all:"]
+        lines.append(screen(curves, rows=15, more="--output FOLDER", indent="  "))
+    return "\n".join(lines)
+
+
+def draw_curves(table: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """A picture per alignment benchmark and score: the mean over languages of each model.
+
+    Of a single model, with its band, and its languages as faint lines.
+
+    Raises:
+        NeuronXAError: a format is unknown.
+        OSError: a picture cannot be written.
+    """
+    from neuronxa_task.report.chart import Axis, Band, Chart, Line, Lines, Section, upper_limit
+    from neuronxa_task.report.names import short_names
+    from neuronxa_task.report.pictures import Studio
+
+    charts = []
+    for (alignment, score), rows in table.groupby(["alignment", "score"], sort=False):
+        means = rows[rows["language"] == OVER_LANGUAGES]
+        names = short_names(list(dict.fromkeys(means["model"])))
+        lines, bands = [], []
+        if len(names) == 1:
+            for code, of_language in rows.groupby("language", sort=False):
+                if code != OVER_LANGUAGES:
+                    lines.append(Line(str(code), _points(of_language)))
+            banded = means.dropna(subset="low")
+            ends = zip(banded["n"], banded["low"], banded["high"], strict=True)
+            if len(banded) > 1:
+                bands.append(Band("95 % band", [(float(n), low, high) for n, low, high in ends]))
+        for place, (model, of_model) in enumerate(means.groupby("model", sort=False)):
+            colour = place if place < MOST_LINES else None
+            name = "mean over languages" if len(names) == 1 else names[str(model)]
+            lines.append(Line(name, _points(of_model), colour, bold=len(names) == 1))
+        highest = [*rows["value"], *(high for band in bands for *_, high in band.points)]
+        drawing = Lines(
+            Axis("sentence pairs", 0, float(rows["n"].max())),
+            Axis(str(score).upper(), 0.0, upper_limit(highest)),
+            lines,
+            bands,
+        )
+        caption = f"{str(score).upper()} by number of sentence pairs, {alignment}"
+        charts.append(Chart(f"stability {alignment} {score}", caption, {}, [drawing]))
+    studio = Studio(folder, formats)
+    studio.draw(Section(charts, []))
+    return studio.written
+
+
+def _points(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    return [(float(n), float(value)) for n, value in zip(rows["n"], rows["value"], strict=True)]

@@ -1,0 +1,71 @@
+"""`neuronxa stability`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from neuronxa_task.commands import options
+
+
+def stability(
+    results: options.ResultPaths,
+    alignment: options.Alignment = None,
+    allow_mixed_signatures: options.AllowMixed = False,
+    picture_formats: Annotated[
+        str,
+        typer.Option(help="Formats of --output's pictures: svg, png, pdf; or none."),
+    ] = "svg,png",
+    output: options.Output = None,
+) -> None:
+    """Show how many sentence pairs a score needs.
+
+    Of models that were scored with --metadata '{"stability": true}': scores of random subsets of
+    the pairs, and from how many pairs on the ranking of languages stays (mean Kendall's tau with
+    the ranking by all pairs at least 0.95).
+
+    Example: neuronxa stability results/ --output stability/
+    """
+    from neuronxa_task.analysis.stability import read_curves
+    from neuronxa_task.analysis.stability import stability as stability_of
+    from neuronxa_task.analysis.stability_text import (
+        draw_curves,
+        shown_curves,
+        shown_rankings,
+        summary_text,
+    )
+    from neuronxa_task.errors import NeuronXAError
+    from neuronxa_task.tables import write
+
+    curves, read_notes = read_curves(
+        results, options.names(alignment), allow_mixed=allow_mixed_signatures
+    )
+    found = stability_of(curves)
+    typer.echo(summary_text(found))
+    notes = [*found.notes, *read_notes]
+    options.echo_notes(notes, full=False, more="--output FOLDER")
+    if output is None:
+        return
+    paths = write(
+        *(output, "stability", found.table, shown_curves(found.table)),
+        caption="Scores by number of sentence pairs, mean over languages",
+        notes=notes,
+    )
+    rankings = shown_rankings(found.table)
+    paths += write(
+        *(output, "rankings", rankings, rankings),
+        caption="Sentence pairs from which on the ranking of languages stays",
+        notes=notes,
+    )
+    try:
+        pictures = draw_curves(
+            found.table,
+            output / "pictures",
+            [name for name in options.names(picture_formats) if name != "none"],
+        )
+    except OSError as error:
+        raise NeuronXAError(f"{output} cannot be written: {error.strerror}") from error
+    options.echo_files(paths)
+    if pictures:
+        typer.echo(f"Wrote {len(pictures)} pictures to {output / 'pictures'}")

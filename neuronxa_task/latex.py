@@ -1,0 +1,330 @@
+"""Tables in LaTeX that pdflatex compiles and that fit the width of a page's text.
+
+They need the packages booktabs, array and longtable and are made for 8 pt type (footnotesize of a
+10 pt document). A table that is too wide breaks the lines of its longest texts; what is still too
+wide leaves what is the same in all rows to the caption, and goes on in a further table, behind the
+same leading columns, which tell the rows apart.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT_WIDTH = 345.0
+"""pt: that of LaTeX's own article in 10 pt."""
+EM = 8.0
+"""pt: the size of the type."""
+GAP = 8.0
+"""pt: between two columns."""
+FLOAT_LINES = 40
+"""Longer tables do not fit a page, and become a longtable."""
+WRAPPED = 90.0
+"""pt: width of a column whose texts are broken."""
+KEYS_WIDTH = 240.0
+"""pt: at most, of the leading columns that are in every part of a table."""
+PIECE = 40.0
+"""pt: of a word that goes on without a place to break a line, in a column of broken texts."""
+
+PACKAGES = "% Needs \\usepackage{booktabs,array,longtable}"
+ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': "''",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "…": r"\dots{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "→": r"$\rightarrow$",
+    "τ": r"$\tau$",
+    "²": r"\textsuperscript{2}",
+    "‘": "`",
+    "’": "'",
+    "ʻ": "`",
+    "ʼ": "'",
+    "“": "``",
+    "”": "''",
+    "ß": r"\ss{}",
+    "æ": r"\ae{}",
+    "Æ": r"\AE{}",
+    "œ": r"\oe{}",
+    "Œ": r"\OE{}",
+    "ø": r"\o{}",
+    "Ø": r"\O{}",
+    "ł": r"\l{}",
+    "Ł": r"\L{}",
+    "ı": r"\i{}",
+    "\u00a0": "~",
+    "\u202f": "~",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0323": "d",
+    "\u0327": "c",
+    "\u0328": "k",
+}
+"""Combining marks and LaTeX's commands for them; those of T1 alone (ogonek) are left to the map."""
+MINUS = re.compile(r"(?<![\w./-])-(?=\d)")
+NARROW = frozenset("ijltfrsI.,:;'![]()|` -")
+WIDE = frozenset("mwMW%&@…−±×=+<>~≥≤→")
+
+
+def escaped(text: str) -> str:
+    r"""`text` as LaTeX that shows it; a mark that pdflatex's fonts lack as its code point.
+
+    >>> escaped("50 % of a_b"), escaped("Bokmål −1"), escaped("中")
+    ('50 \\% of a\\_b', 'Bokm\\r{a}l $-$1', 'U+4E2D')
+    """
+    text = MINUS.sub("−", unicodedata.normalize("NFC", text))
+    return "".join(map(_escaped_mark, text))
+
+
+def _escaped_mark(mark: str) -> str:
+    if mark in ESCAPES:
+        return ESCAPES[mark]
+    if mark.isascii():
+        return mark if mark.isprintable() else " "
+    base, *accents = list(unicodedata.normalize("NFD", mark))
+    if accents and base.isascii() and base.isalpha() and all(each in ACCENTS for each in accents):
+        made = f"\\{base}{{}}" if base in "ij" and "\u0323" not in accents else base
+        for accent in accents:
+            if accent == "\u0328":  # the ogonek is in no font of LaTeX's default encoding
+                return base
+            made = f"\\{ACCENTS[accent]}{{{made}}}"
+        return made
+    return f"U+{ord(mark):04X}"
+
+
+def width(text: str, *, is_bold: bool = False) -> float:
+    """About how wide a text is in Computer Modern, in pt; rather too wide than too narrow."""
+    ems = sum(map(_ems, unicodedata.normalize("NFC", text)))
+    return EM * ems * (1.17 if is_bold else 1.0)
+
+
+def _ems(mark: str) -> float:
+    if mark in NARROW:
+        return 0.42
+    if mark in WIDE:
+        return 0.92
+    if _escaped_mark(mark).startswith("U+"):
+        return 0.62 * len(_escaped_mark(mark))
+    return 0.8 if mark.isupper() else 0.565
+
+
+def latex(
+    table: pd.DataFrame,
+    caption: str,
+    label: str,
+    *,
+    notes: Sequence[str] = (),
+    bold: Collection[tuple[int, int]] = (),
+) -> str:
+    """A table of text as LaTeX; a long one goes on over pages (longtable).
+
+    Args:
+        table: cells as text.
+        caption: text.
+        label: for `\\ref`, without its `tab:`.
+        notes: for the reader of the file, as comments.
+        bold: row and column of the cells to be set in bold type.
+    """
+    heads = [str(name) for name in table.columns]
+    rows = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    columns = [
+        _Column(
+            head,
+            [row[number] for row in rows],
+            {row for row, column in bold if column == number},
+        )
+        for number, head in enumerate(heads)
+    ]
+    same = [column for column in columns[1:] if _total(columns) > TEXT_WIDTH and column.is_same]
+    columns = [column for column in columns if column not in same]
+    caption += "".join(f"; {column.head}: {column.cells[0]}" for column in same)
+    parts = _parts(columns)
+    comments = "\n".join([PACKAGES, *(f"% {_one_line(note)}" for note in notes)])
+    made = []
+    for number, part in enumerate(parts, start=1):
+        more = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+        name = f"{label}-{number}" if number > 1 else label
+        made.append(_table(part, len(rows), escaped(caption + more), f"tab:{name}"))
+    return "\n\n".join([comments, *made]) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class _Column:
+    """A column: its cells as LaTeX, how wide they are, and whether their lines are broken."""
+
+    def __init__(self, head: str, cells: Sequence[str], bold: Collection[int]) -> None:
+        self.head, self.cells, self.bold = head, cells, bold
+        self.is_number = is_numeric(cells)
+        self.is_wrapped = False
+        self.natural = max(
+            [width(head)] + [width(cell, is_bold=row in bold) for row, cell in enumerate(cells)]
+        )
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it is one text in all of several rows, which the caption can say."""
+        one = set(self.cells)
+        return not self.is_number and len(self.cells) > 1 and len(one) == 1 and one != {""}
+
+    @property
+    def width(self) -> float:
+        return WRAPPED if self.is_wrapped else self.natural
+
+    @property
+    def form(self) -> str:
+        if self.is_wrapped:
+            return f">{{\\raggedright\\arraybackslash}}p{{{WRAPPED:g}pt}}"
+        return "r" if self.is_number else "l"
+
+    def lines(self, row: int) -> int:
+        return 1 + int(width(self.cells[row]) * 1.15 / WRAPPED) if self.is_wrapped else 1
+
+    def title(self) -> str:
+        return self._written(self.head)
+
+    def cell(self, row: int) -> str:
+        text = self._written(self.cells[row])
+        return f"\\textbf{{{text}}}" if row in self.bold and text else text
+
+    def _written(self, text: str) -> str:
+        if not self.is_wrapped:
+            return escaped(text)
+        words = ("\\allowbreak{}".join(map(escaped, _pieces(word))) for word in text.split())
+        return " ".join(words)
+
+
+def _pieces(word: str) -> list[str]:
+    """A word in pieces between which a line may break: behind its marks, and where it is long."""
+    pieces = [""]
+    for mark in word:
+        if width(pieces[-1] + mark) > PIECE or pieces[-1][-1:] in tuple("/_.,-"):
+            pieces.append("")
+        pieces[-1] += mark
+    return pieces
+
+
+def _parts(columns: Sequence[_Column]) -> list[list[_Column]]:
+    """The columns, as many to a table as fit its width; the leading texts are in every one."""
+    by_width = sorted(columns, key=lambda column: -column.natural)
+    for column in by_width:
+        if _total(columns) > TEXT_WIDTH and not column.is_number and column.natural > WRAPPED:
+            column.is_wrapped = True
+    keys = list(columns[:1])
+    for column in columns[1:]:
+        if column.is_number or _total([*keys, column]) > KEYS_WIDTH:
+            break
+        keys.append(column)
+    parts = [list(keys)]
+    for column in columns[len(keys) :]:
+        if _total([*parts[-1], column]) > TEXT_WIDTH and len(parts[-1]) > len(keys):
+            parts.append([*keys])
+        parts[-1].append(column)
+    return parts
+
+
+def _total(columns: Sequence[_Column]) -> float:
+    return sum(column.width + GAP for column in columns)
+
+
+def _table(columns: Sequence[_Column], rows: int, caption: str, label: str) -> str:
+    form = "".join(column.form for column in columns)
+    head = " & ".join(column.title() for column in columns) + r" \\"
+    body = [" & ".join(column.cell(row) for column in columns) + r" \\" for row in range(rows)]
+    size = f"\\footnotesize\\setlength{{\\tabcolsep}}{{{GAP / 2:g}pt}}"
+    lines = sum(max(column.lines(row) for column in columns) for row in range(rows))
+    if lines <= FLOAT_LINES:
+        return "\n".join(
+            [
+                "\\begin{table}[htbp]\n\\centering",
+                f"\\caption{{{caption}}}\n\\label{{{label}}}\n{size}",
+                f"\\begin{{tabular}}{{{form}}}\n\\toprule\n{head}\n\\midrule",
+                *body,
+                "\\bottomrule\n\\end{tabular}\n\\end{table}",
+            ]
+        )
+    return "\n".join(
+        [
+            f"{{{size}",
+            f"\\begin{{longtable}}{{{form}}}\n\\caption{{{caption}}}\\label{{{label}}}\\\\",
+            f"\\toprule\n{head}\n\\midrule\n\\endfirsthead\n\\toprule\n{head}\n\\midrule\n\\endhead",
+            "\\bottomrule\n\\endfoot",
+            *body,
+            "\\end{longtable}\n}",
+        ]
+    )
+
+
+def is_numeric(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers, as text, and is set to the right."""
+    return any(cells) and all(not cell or cell[0] in "-−<0123456789[–" for cell in cells)
+
+
+def best(
+    table: pd.DataFrame, columns: Sequence[str], *, lowest: bool = False
+) -> set[tuple[int, int]]:
+    """Row and column of the highest (lowest) number of each of the columns; of equal ones, all."""
+    cells = set()
+    for name in columns:
+        if name in table:
+            numbers = [leading_number(str(cell)) for cell in table[name]]
+            cells |= {(row, list(table).index(name)) for row in _best_of(numbers, lowest=lowest)}
+    return cells
+
+
+def best_in_rows(table: pd.DataFrame, columns: Sequence[str]) -> set[tuple[int, int]]:
+    """Row and column of the highest number among some columns of each row; of equal ones, all."""
+    chosen = [list(table).index(name) for name in columns if name in table]
+    return {
+        (row, chosen[place])
+        for row, cells in enumerate(table.itertuples(index=False, name=None))
+        for place in _best_of([leading_number(str(cells[column])) for column in chosen])
+    }
+
+
+def _best_of(numbers: Sequence[float | None], *, lowest: bool = False) -> list[int]:
+    known = [number for number in numbers if number is not None]
+    if len(known) < 2:
+        return []
+    wanted = min(known) if lowest else max(known)
+    return [place for place, number in enumerate(numbers) if number == wanted]
+
+
+def leading_number(cell: str) -> float | None:
+    """The number that a cell begins with.
+
+    >>> leading_number("0.85 [0.70, 0.93]"), leading_number("−0.3 ± 0.1"), leading_number("–")
+    (0.85, -0.3, None)
+    """
+    found = re.match(r"[-−]?\d+(\.\d+)?", cell)
+    return None if found is None else float(found[0].replace("−", "-"))

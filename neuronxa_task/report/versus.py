@@ -1,0 +1,85 @@
+"""Models against each other, in the languages that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from neuronxa_task.analysis.adjust import holm
+from neuronxa_task.analysis.paired import PairedDifference, paired_difference
+from neuronxa_task.report.content import SURFACE, Content
+from neuronxa_task.report.names import short_names
+from neuronxa_task.report.tables import MISSING, Heading, columns_of, written
+from neuronxa_task.tables import p_value
+
+ALL_PAIRS = 4
+"""Up to so many models each is compared with each; of more, the first with each other."""
+
+MIN_LANGUAGES = 3
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Text of a mean difference, in how many languages the first is higher, and p."""
+
+    text: str = MISSING
+    higher: str = ""
+    p: str = ""
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Two models, and their difference in each column."""
+
+    first: str
+    second: str
+    differences: Sequence[Difference]
+
+
+def versus(content: Content) -> tuple[list[Heading], list[Versus]]:
+    """Columns, and a row per pair of models; p is adjusted for all tests of the table (Holm)."""
+    columns = [column for column in columns_of(content) if column.metric != SURFACE]
+    models = content.models
+    pairs = [*combinations(models, 2)]
+    if len(models) > ALL_PAIRS:
+        pairs = [(models[0], other) for other in models[1:]]
+    tests = [
+        [_test(content, first, second, column.benchmark, column.metric) for column in columns]
+        for first, second in pairs
+    ]
+    adjusted = iter(holm([None if test is None else test.p for row in tests for test in row]))
+    names = short_names(models)
+    rows = [
+        Versus(names[first], names[second], [_shown(test, next(adjusted)) for test in row])
+        for (first, second), row in zip(pairs, tests, strict=True)
+    ]
+    used = [place for place in range(len(columns)) if any(row[place] for row in tests)]
+    return [columns[place].heading for place in used], [
+        Versus(row.first, row.second, [row.differences[place] for place in used]) for row in rows
+    ]
+
+
+def _test(
+    content: Content, first: str, second: str, benchmark: str, metric: str
+) -> PairedDifference | None:
+    one, other = (content.numbers.get((of, benchmark, metric), {}) for of in (first, second))
+    shared = sorted(one.keys() & other.keys())
+    if len(shared) < MIN_LANGUAGES:
+        return None
+    values = [np.array([of[code].value for code in shared]) for of in (one, other)]
+    return paired_difference(*values)
+
+
+def _shown(test: PairedDifference | None, p: float | None) -> Difference:
+    if test is None or p is None:
+        return Difference()
+    sign = "+" if test.mean > 0 else ""
+    text = p_value(p)
+    return Difference(
+        f"{sign}{written(test.mean)}",
+        f"{test.higher} of {test.n}",
+        f"p {text}" if text.startswith("<") else f"p = {text}",
+    )
