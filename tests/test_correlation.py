@@ -810,7 +810,7 @@ def test_the_command_prints_and_writes_tables(tmp_path: Path) -> None:
         f"{table}.{ending}"
         for table in ("correlation", "comparison")
         for ending in ("csv", "json", "md", "tex")
-    }
+    } | {"correlation_full.tex"}
     table = pd.read_csv(out / "correlation.csv")
     assert tuple(table.columns) == COLUMNS
     row = table.query("score == 'nasca' and method == 'pearson'").iloc[0]

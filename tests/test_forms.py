@@ -316,7 +316,7 @@ def test_wrapped_models_are_unwrapped(eager_score: Alignment) -> None:
 def test_several_models_are_ambiguous() -> None:
     pair = Holder(policy=tiny_llama(), reference=tiny_llama())
     with pytest.raises(
-        NeuronXAError, match=r"Holder holds 2 models \(policy, reference\)"
+        NeuronXAError, match=r"Holder contains 2 models \(policy, reference\)"
     ) as error:
         score(pair, byte_tokenizer(), TEXT, OTHER)
     assert "(policy, reference)" in str(error.value) and "model.policy" in str(error.value)

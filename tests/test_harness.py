@@ -281,7 +281,7 @@ def test_a_single_pair_is_an_error(model_folder: Path, tasks: Path) -> None:
 
 
 def test_other_backends_say_what_works(model_folder: Path, tasks: Path) -> None:
-    with pytest.raises(NeuronXAError, match=r"DummyLM does not show .* work with --model hf"):
+    with pytest.raises(NeuronXAError, match=r"DummyLM does not expose .* work with --model hf"):
         evaluate(model_folder, tasks, model="dummy")
 
 
@@ -354,7 +354,7 @@ def test_long_sentences_are_cut_and_counted(
 ) -> None:
     evaluate(model_folder, tasks, ["made_up_near"], model_args={"max_length": 12})
     assert any(
-        "sentences are longer than the model's 12 tokens" in record.getMessage()
+        "sentences were truncated to the model's maximum of 12 tokens" in record.getMessage()
         for record in caplog.records
     )
 

@@ -324,6 +324,6 @@ def test_the_command_says_when_there_is_nothing_to_estimate(tmp_path: Path) -> N
     full_run().write(tmp_path / "in")
     ended = neuronxa("predict", tmp_path / "in", "--output", tmp_path / "out")
     assert ended.code == 0, ended.errors
-    assert "none to estimate" in ended.output
+    assert "there is nothing to estimate" in ended.output
     assert not (tmp_path / "out" / "estimates.csv").exists()
     assert len(LANGUAGES) == pd.read_csv(tmp_path / "out" / "prediction.csv")["n"].max()

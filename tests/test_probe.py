@@ -353,7 +353,7 @@ def test_values_that_are_not_finite() -> None:
     body = toy(plain, up=up, act=nn.ReLU, down=down)
     for bias in body.layers[1].get_submodule("up").parameters():
         nn.init.constant_(bias, torch.inf)
-    assert "layer 1 gives NaN or infinite values" in refused(body)
+    assert "layer 1 computes NaN or infinite values" in refused(body)
 
 
 def test_a_model_that_cannot_run() -> None:
@@ -482,7 +482,7 @@ def test_one_shared_expert_whose_neurons_are_all_zero() -> None:
         ("bart", "seq2seq", "activation_fn", "layer 1 .+ has no feed-forward neurons to read"),
         ("llama", "causal", "mlp.act_fn", "layer 1 .+ has no feed-forward neurons to read"),
         ("qwen2_moe", "causal", "mlp.shared_expert.act_fn", "shared_expert.down_proj is in a"),
-        ("granitemoeshared", "causal", "shared_mlp.activation", "shared_mlp.output_linear stands"),
+        ("granitemoeshared", "causal", "shared_mlp.activation", "shared_mlp.output_linear is in"),
     ],
 )
 def test_one_layer_with_another_activation(family: str, kind: str, name: str, reason: str) -> None:

@@ -140,7 +140,7 @@ def test_without_curves_the_setting_is_named(tmp_path: Path) -> None:
     assert """--metadata '{"stability": true}'""" in ended.errors
     run_of("m").write(tmp_path / "more")
     other = neuronxa("stability", tmp_path, "--alignment", "neuronxa_flore")
-    assert "found: neuronxa_flores -- did you mean 'neuronxa_flores'?" in other.errors
+    assert "found: neuronxa_flores; did you mean 'neuronxa_flores'?" in other.errors
 
 
 def test_mixed_settings_are_refused(tmp_path: Path) -> None:

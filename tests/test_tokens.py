@@ -162,7 +162,7 @@ def test_long_sentences_are_cut_and_counted(caplog: pytest.LogCaptureFixture) ->
     assert len(tokens["a long sentence"]) == 4 and len(tokens["abc"]) == 4
     with caplog.at_level(logging.WARNING):
         tokens.warn_of_truncation()
-    assert "1 of 2 sentences are longer than the model's 4 tokens and were cut" in caplog.text
+    assert "1 of 2 sentences were truncated to the model's maximum of 4 tokens" in caplog.text
 
 
 def test_positions_behind_the_padding_id_are_what_is_left() -> None:
