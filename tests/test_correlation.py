@@ -823,7 +823,7 @@ def test_the_command_prints_and_writes_tables(tmp_path: Path) -> None:
     assert markdown[2].startswith(r"| org/&lt;b&gt;\|model\_1&lt;/b&gt; | neuronxa\_flores |")
     latex = (out / "correlation.tex").read_text(encoding="utf-8")
     assert r"\toprule" in latex
-    assert r"model\_1" in latex
+    assert r"model\_1" in latex.replace(r"\allowbreak{}", "")
 
 
 def test_the_commands_options_reach_the_table(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ NOT_RUN = {
     r"make demo|neuronxa demo\b": "tests/test_demo.py runs it",
     r"(python3? -m )?(pip|venv)\b|uv\b|source\b|git\b|cd\b": "it makes an environment",
     r"(accelerate launch|torchrun)\b": "it needs several GPUs; tests/test_command.py runs both",
-    r"neuronxa (stability|pairs)\b": "they need settings of the run; their own tests run them",
+    r"neuronxa (stability|pairs|retrieval)\b": "they need more of a run; their own tests run them",
     r"neuronxa rankc\b": "it needs samples of BMLAMA-53; tests/test_claims.py runs it",
     r"neuronxa reproduce (?!.*--dry-run)": "it takes minutes; tests/test_reproduce.py runs it",
     r"neuronxa models [^-]": "it needs the hub; tests/test_models.py runs it",
