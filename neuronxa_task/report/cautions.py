@@ -35,6 +35,6 @@ def cautions(content: Content) -> Iterator[str]:
     counts = [len(join.table) for join in content.joins]
     if counts and max(counts) < MIN_DRAWN:
         yield (
-            f"Few languages: {max(counts)}. A correlation over so few changes much with each of "
+            f"Few languages: {max(counts)}. A correlation over so few depends strongly on each of "
             "them; its interval is wide."
         )
