@@ -19,7 +19,8 @@ from families import tiny_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, LlamaForCausalLM
 
-from neuronxa_task.scoring.fingerprint import _bit_sum, fingerprint
+from neuronxa_task.scoring.bit_sums import bit_sum
+from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.patches import count_patches
 from neuronxa_task.scoring.signature import (
     DataFacts,
@@ -181,7 +182,7 @@ def test_a_zero_has_a_sign() -> None:
     zeros = torch.zeros(4, 6)
     signed = zeros.clone()
     signed[1, 2] = signed[3, 4] = -0.0
-    assert torch.equal(zeros, signed) and _bit_sum(zeros) != _bit_sum(signed)
+    assert torch.equal(zeros, signed) and bit_sum(zeros) != bit_sum(signed)
 
 
 def test_the_file_of_a_class_of_the_users_and_tensors_it_holds_change_it(
@@ -263,15 +264,15 @@ def test_sums_of_shards_are_the_sum_of_the_whole() -> None:
         whole = torch.randn(shape, generator=generator)
         places = torch.arange(shape[dim]).split(sizes)
         parts = zip(whole.split(sizes, dim), places, strict=True)
-        total = sum(_bit_sum(part, {dim: held}) for part, held in parts) % 2**64
-        assert total == _bit_sum(whole)
+        total = sum(bit_sum(part, {dim: held}) for part, held in parts) % 2**64
+        assert total == bit_sum(whole)
 
 
 @pytest.mark.parametrize(
     "dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.int8, torch.bool]
 )
 def test_sums_follow_their_formula(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuronxa_task.scoring import fingerprint as module
+    from neuronxa_task.scoring import bit_sums as module
 
     values = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(1)).mul(9).to(dtype)
     weights = [module._index_weights(dim, size).tolist() for dim, size in enumerate(values.shape)]
@@ -281,15 +282,15 @@ def test_sums_follow_their_formula(dtype: torch.dtype, monkeypatch: pytest.Monke
         size = element.element_size()
         kind = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[size]
         expected += int(element.view(kind)) * weights[0][i] * weights[1][j] * weights[2][k]
-    assert _bit_sum(values) == expected % 2**64
-    assert _bit_sum(values.mT.contiguous().mT) == expected % 2**64
+    assert bit_sum(values) == expected % 2**64
+    assert bit_sum(values.mT.contiguous().mT) == expected % 2**64
     for chunk in (1, 2, 7):
         monkeypatch.setitem(module.CHUNK, "cpu", chunk)
-        assert _bit_sum(values) == expected % 2**64
+        assert bit_sum(values) == expected % 2**64
 
 
 def test_weights_of_places_are_odd_and_their_own() -> None:
-    from neuronxa_task.scoring.fingerprint import _index_weights
+    from neuronxa_task.scoring.bit_sums import _index_weights
 
     drawn = torch.cat([_index_weights(dim, 3000) for dim in range(3)])
     assert bool((drawn & 1).all()) and len(drawn.unique()) == 9000
@@ -300,10 +301,10 @@ def test_weights_of_places_are_odd_and_their_own() -> None:
 
 
 def test_scalars_empty_and_complex_tensors_have_sums() -> None:
-    assert _bit_sum(torch.tensor(1.5)) != _bit_sum(torch.tensor(1.25))
-    assert _bit_sum(torch.empty(0, 4)) == 0
+    assert bit_sum(torch.tensor(1.5)) != bit_sum(torch.tensor(1.25))
+    assert bit_sum(torch.empty(0, 4)) == 0
     one, other = torch.randn(3, dtype=torch.complex64), torch.randn(3, dtype=torch.complex64)
-    assert _bit_sum(one) != _bit_sum(other)
+    assert bit_sum(one) != bit_sum(other)
 
 
 def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,13 +315,13 @@ def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = model.model.layers
     one.mlp.up_proj.weight = two.mlp.up_proj.weight
     summed: list[int] = []
-    own = module._bit_sum
+    own = bit_sum
 
     def counted(value: Tensor, *held: Any) -> int:
         summed.append(id(value))
         return own(value, *held)
 
-    monkeypatch.setattr(module, "_bit_sum", counted)
+    monkeypatch.setattr(module, "bit_sum", counted)
     assert fingerprint(model) != expected
     assert summed.count(id(two.mlp.up_proj.weight)) == 1
     parameters = {id(weight) for weight in model.model.parameters()}

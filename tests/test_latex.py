@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from pdf import needs_pdflatex, overfull
 
-from neuronxa_task.latex import best, best_in_rows, escaped, latex
+from neuronxa_task.latex import best, best_in_rows, latex
+from neuronxa_task.latex_text import escaped
 from neuronxa_task.tables import write
 
 

@@ -72,6 +72,7 @@ def leaderboard(
     Example: neuronxa leaderboard demo_results/ --output leaderboard/
     """
     from neuronxa_task.analysis import leaderboard as board
+    from neuronxa_task.analysis.leaderboard_text import best_cells, leaderboard_text
     from neuronxa_task.results import RunChoice
     from neuronxa_task.results.many_files import read_many, store
     from neuronxa_task.tables import screen, write
@@ -95,7 +96,7 @@ def leaderboard(
         all_languages=all_languages,
         sort=sort,
     )
-    shown = board.shown(found.table)
+    shown = leaderboard_text(found.table)
     typer.echo(screen(shown, more="--output FOLDER"))
     notes = [*read.notes, *found.notes]
     options.echo_notes(notes, full=False, more="--output FOLDER")
@@ -105,7 +106,7 @@ def leaderboard(
             caption="Alignment and accuracy by model: means over languages, with standard errors",
             notes=notes,
             formats=("csv", "json", "parquet", "md", "tex"),
-            bold=board.best_cells(found.table, shown),
+            bold=best_cells(found.table, shown),
         )
         store(read, output / STORED)
         options.echo_files([*paths, output / STORED])

@@ -16,7 +16,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from neuronxa_task.ffn.body import running_parts
 from neuronxa_task.ffn.unwrap import unwrapped
+from neuronxa_task.scoring.bit_sums import bit_sum, signed
 from neuronxa_task.scoring.patches import own_code
 
 HEAD = "pooler"
@@ -39,11 +39,6 @@ NOT_COMPUTED_WITH = frozenset(
     "forward".split()
 )
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
-BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-CHUNK = {"cpu": 30_000}
-"""Elements to sum at a time; on a CPU, few enough for the cache and for torch to start no threads,
-which would take longer than the sums."""
-CHUNK_ELSEWHERE = 2**24
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -130,7 +125,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, torch.dtype):
         return str(value)
     if isinstance(value, Tensor):
-        return [str(value.dtype), list(value.shape), _bit_sum(value) if not value.is_meta else None]
+        return [str(value.dtype), list(value.shape), bit_sum(value) if not value.is_meta else None]
     if isinstance(value, torch.device) or depth > 8:
         return None
     if isinstance(value, Mapping):
@@ -208,9 +203,9 @@ class _Sums:
     def _once(self, value: Tensor) -> int:
         """The sum of a tensor, computed once for tied parameters."""
         if not isinstance(value, nn.Parameter):  # its id may be reused
-            return _bit_sum(value)
+            return bit_sum(value)
         if id(value) not in self._known:
-            self._known[id(value)] = _bit_sum(value)
+            self._known[id(value)] = bit_sum(value)
         return self._known[id(value)]
 
     def _add_shard(self, name: str, value: Any) -> None:
@@ -226,9 +221,9 @@ class _Sums:
             indices = torch.arange(value.shape[dim], device=local.device)
             how = [type(placement)(0, **fused)]
             held = distribute_tensor(indices, mesh, how, src_data_rank=None).to_local()
-            sum_here = _bit_sum(local, {dim % value.ndim: held})
+            sum_here = bit_sum(local, {dim % value.ndim: held})
         elif mesh.get_local_rank() == 0:
-            sum_here = _bit_sum(local)
+            sum_here = bit_sum(local)
         self._group, self._device = mesh.get_group(), local.device
         self._sharded.append(len(self._sums))
         self._sums.append((_title(name, value), sum_here))
@@ -237,7 +232,7 @@ class _Sums:
         """A line for every tensor: its name, dtype, shape, and the sum of the whole tensor."""
         sums = [number for _, number in self._sums]
         if self._sharded:
-            own = torch.tensor([_signed(sums[i]) for i in self._sharded], device=self._device)
+            own = torch.tensor([signed(sums[i]) for i in self._sharded], device=self._device)
             torch.distributed.all_reduce(own, group=self._group)
             for index, number in zip(self._sharded, own.tolist(), strict=True):
                 sums[index] = number % 2**64
@@ -246,62 +241,3 @@ class _Sums:
 
 def _title(name: str, value: Tensor) -> str:
     return f"{name} {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
-
-
-def _signed(number: int) -> int:
-    return number - 2**64 if number >= 2**63 else number
-
-
-def _bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
-    """Sum of the bits of all elements, weighted by their indices, modulo 2⁶⁴.
-
-    Args:
-        tensor: a tensor of any shape and dtype, or a part of a larger one.
-        held: for a part, the indices of its elements in the whole, by split dimension.
-    """
-    bits = _as_integers(tensor.detach())
-    if bits.numel() == 0:
-        return 0
-    by_dim = [_index_weights(dim, size) for dim, size in enumerate(bits.shape)]
-    for dim, indices in (held or {}).items():
-        whole = _index_weights(dim, int(indices.max()) + 1)
-        by_dim[dim] = whole[indices.cpu()]
-    *outer, last = (weights.to(bits.device) for weights in by_dim)
-    rows = torch.ones(1, dtype=torch.int64, device=bits.device)
-    for weights in outer:
-        rows = (rows[:, None] * weights).flatten()
-    bits = bits.reshape(len(rows), -1)
-    chunk = CHUNK.get(bits.device.type, CHUNK_ELSEWHERE)
-    width = min(bits.shape[1], chunk)
-    height = max(1, chunk // width)
-    by_row = torch.empty(len(bits), dtype=torch.int64, device=bits.device)
-    total = 0
-    for columns, weights in zip(torch.split(bits, width, 1), torch.split(last, width), strict=True):
-        for block, sums in zip(
-            torch.split(columns, height), torch.split(by_row, height), strict=True
-        ):
-            torch.sum(block * weights, dim=1, out=sums)
-        total += int((by_row * rows).sum())
-    return total % 2**64
-
-
-def _as_integers(tensor: Tensor) -> Tensor:
-    """The bits of the elements as integers, with at least one dimension."""
-    if tensor.is_quantized:
-        tensor = tensor.dequantize()
-    if tensor.layout is not torch.strided:
-        tensor = tensor.to_dense()
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor)
-    tensor = tensor.reshape(1) if tensor.ndim == 0 else tensor
-    return tensor.view(torch.uint8 if tensor.dtype is torch.bool else BITS[tensor.element_size()])
-
-
-@lru_cache(maxsize=64)
-def _index_weights(dim: int, size: int) -> Tensor:
-    """`[size]` pseudo-random odd integers, equal everywhere: splitmix64 (Steele et al. 2014)."""
-    z = torch.arange(size, dtype=torch.int64) + (dim << 40)
-    z = (z + 1) * _signed(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        z = (z ^ ((z >> shift) & (2 ** (64 - shift) - 1))) * _signed(factor)
-    return (z ^ ((z >> 31) & (2**33 - 1))) | 1
