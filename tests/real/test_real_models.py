@@ -23,7 +23,7 @@ from neuronxa_task.demo.phrasebook import evaluation_sentences
 
 SCORES = ("nasca", "navca", "mexa")
 PRECISION = {E5: torch.float64, SMOLLM2: torch.float32}
-"""What the reference runs in; the package does not read this Llama's neurons in float64."""
+"""What the reference runs in: float64, but float32 for the larger model, for the time it takes."""
 
 PAIRS = 40
 """Enough to tell layers apart, few enough for a sentence at a time in float64."""
