@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup, escape
 
 from neuronxa_task.report.draw.canvas import FAINT, INK, PALETTE, PAPER, QUIET, RULE, Drawn
+from neuronxa_task.report.svg_numbers import rounded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,11 +54,7 @@ INHERITED = {
     *("stroke-dashoffset", "stroke-linejoin", "stroke-linecap", "font-size", "font-weight"),
     "text-anchor",
 }
-NUMBER = re.compile(r"-?\d+\.\d+")
 TAG = re.compile(r"<(\w+)")
-SPACES = re.compile(r"\s*([A-Za-z]|$)\s*")
-LEVEL = re.compile(r"([ML])([\d.-]+) ([\d.-]+)L([\d.-]+) \3(?![\d.])")
-UPRIGHT = re.compile(r"([ML])([\d.-]+) ([\d.-]+)L\2 ([\d.-]+)")
 
 
 def svg_of(figure: Figure) -> str:
@@ -205,7 +202,7 @@ def _restyle(root: ElementTree.Element) -> None:
     for element in root.iter():
         for name in ("d", "x", "y"):
             if name in element.attrib:
-                element.set(name, _rounded(element.attrib[name]))
+                element.set(name, rounded(element.attrib[name]))
         classes = []
         for name, value in _declarations(element.attrib.pop("style", "")):
             if name in ("fill", "stroke") and value in CLASS_OF:
@@ -213,7 +210,7 @@ def _restyle(root: ElementTree.Element) -> None:
             elif name == "font-size":
                 element.set(name, value.removesuffix("px"))
             elif name not in SHEET_SAYS and (name, value) not in DEFAULTS:
-                element.set(name, _rounded(value))
+                element.set(name, rounded(value))
         if classes:
             element.set("class", " ".join(classes))
         if element.tag == "text":
@@ -238,7 +235,7 @@ def _plain_text(text: ElementTree.Element) -> None:
     if text.get("transform", "").startswith(("rotate(-0 ", "rotate(0 ")):
         del text.attrib["transform"]
     elif "transform" in text.attrib:
-        text.set("transform", _rounded(text.attrib["transform"]))
+        text.set("transform", rounded(text.attrib["transform"]))
     if text.get("class") == "fi":
         del text.attrib["class"]
 
@@ -258,19 +255,6 @@ def _fewer_bytes(image: str) -> str:
     written = io.BytesIO()
     plain.save(written, format="png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
-
-
-def _rounded(text: str) -> str:
-    r"""Numbers with one decimal; path commands without spaces, level and upright lines short.
-
-    >>> _rounded("M 98.3565 380.16 \nL 20.04 3 \nL 20.04 9 \n"), _rounded("rotate(-90 1.25 7)")
-    ('M98.4 380.2L20 3V9', 'rotate(-90 1.2 7)')
-    """
-    short = NUMBER.sub(lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), text)
-    if short[:1] != "M":
-        return short
-    short = SPACES.sub(r"\1", short)
-    return UPRIGHT.sub(r"\1\2 \3V\4", LEVEL.sub(r"\1\2 \3H\4", short))
 
 
 def _flatten(element: ElementTree.Element) -> None:
