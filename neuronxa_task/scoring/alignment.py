@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,10 +57,6 @@ class Retrieval:
     def best(self) -> float:
         """The best layer's fraction."""
         return float(self.by_layer.max())
-
-    def of_pairs(self, pairs: Sequence[int]) -> Retrieval:
-        """Select some of the pairs; neighbours are still those among all pairs."""
-        return Retrieval(self.from_pivot[:, pairs], self.to_pivot[:, pairs])
 
     @classmethod
     def of_layers(cls, layers: Iterable[Rivals]) -> Retrieval:
@@ -128,11 +124,6 @@ class Alignment:
     def by_representation(self) -> dict[str, Retrieval]:
         """`nas`, `nav` and `emb` by name."""
         return {name: getattr(self, name) for name in SCORE_OF}
-
-    def of_pairs(self, pairs: Sequence[int]) -> Alignment:
-        """Select some of the pairs; neighbours and intervals are still those among all pairs."""
-        nas, nav, emb = (part.of_pairs(pairs) for part in (self.nas, self.nav, self.emb))
-        return replace(self, nas=nas, nav=nav, emb=emb)
 
     def metrics(self) -> dict[str, float]:
         """`nasca`, `navca`, `mexa` (mean over layers) and `…_max` (best layer), 0 to 1."""

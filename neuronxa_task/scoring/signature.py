@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -100,6 +101,7 @@ def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> st
     return "|".join(f"{key}:{value}" for key, value in (own, *facts.items(), *others))
 
 
+@cache
 def software() -> dict[str, str]:
     """Versions of this package and of the packages it computes with."""
     version = importlib.metadata.version
