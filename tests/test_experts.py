@@ -15,9 +15,12 @@ from family_cases import OTHER_FORMS, READ, Case, Opened, observed, open_tiny, r
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from neuronxa_task.ffn import Experts
 from neuronxa_task.ffn.families import families
+from neuronxa_task.ffn.moe import grouped
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
 
 pytestmark = pytest.mark.slow
 
@@ -162,7 +165,11 @@ def test_the_mixtures_are_those_of_the_family(opened: Opened) -> None:
     assert bool(beside or several) == (opened.body.family in SHARED)
 
 
-def test_rows_are_what_each_expert_computes(opened: Opened) -> None:
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "all at once"])
+def test_rows_are_what_each_expert_computes(
+    opened: Opened, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouped, "is_accelerator", lambda device: at_once)
     modules = [site.module for site in opened.experts]
     with observed(*modules) as seen:
         run(opened)
@@ -215,3 +222,58 @@ def _check_llama4(site: Experts, inputs: Tensor, shown: dict[Any, Any]) -> Tenso
             assert_close(product, expected_product)
     assert not shown
     return total
+
+
+# ---------------------------------------------------------------- launches on a GPU
+
+
+def test_rows_of_all_experts_are_those_of_each() -> None:
+    groups = grouped.Groups(torch.tensor([[2, 0], [0, 3], [2, 3]]), experts=5)
+    values = torch.arange(6.0)[:, None]
+    rows = groups.rows(torch.arange(6.0).view(3, 2), values, -values)
+    assert [(r.expert, r.tokens.tolist(), r.router.tolist()) for r in rows.by_expert()] == [
+        (0, [0, 1], [1, 2]),
+        (2, [0, 2], [0, 4]),
+        (3, [1, 2], [3, 5]),
+    ]
+
+
+class Launches(TorchDispatchMode):
+    """Names the operations that are at least one kernel on a GPU: all but views and `empty`."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not (func.is_view or "empty" in func.name() or "_unsafe_view" in func.name()):
+            self.names.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("experts", [64, 128])
+def test_launches_do_not_grow_with_the_experts(
+    experts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case("causal", "qwen3_moe", (("num_experts", experts), ("num_experts_per_tok", 8)))
+    opened = open_tiny(case)
+    site = opened.experts[0]
+    assert site.mixture.experts == experts
+    hidden = torch.randn(40, opened.body.hidden_size)
+    index = torch.rand(40, experts).argsort(dim=1)[:, :8]
+    router = torch.rand(40, 8)
+
+    def launches(show: Callable[[Rows | AllRows], None]) -> list[str]:
+        seen = Launches()
+        with torch.no_grad(), seen:
+            site.mixture.run(site.module, show, hidden, index, router)
+        return seen.names
+
+    one_by_one = launches(lambda rows: None)
+    assert len(one_by_one) > 5 * experts
+    monkeypatch.setattr(grouped, "is_accelerator", lambda device: True)
+    launches(lambda rows: None)  # numbers of tokens and experts are made once
+    shown: list[Rows | AllRows] = []
+    at_once = launches(shown.append)
+    # The kernel that pools them is one more.
+    assert len(at_once) + len(shown) <= 12, at_once

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from neuronxa_task import score
-from neuronxa_task.ffn import DenseNeurons, Experts, Rows, find_body, find_sites, reading
+from neuronxa_task.ffn import AllRows, DenseNeurons, Experts, Rows, find_body, find_sites, reading
 from neuronxa_task.scoring.fingerprint import fingerprint
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ class Kept:
         self.gate.append(gate.clone())
         self.product.append(product.clone())
 
-    def routed(self, site: Experts, rows: Rows) -> None:
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
         raise AssertionError("this model has no experts")
 
     def hidden(self, index: int, state: Tensor) -> None: ...

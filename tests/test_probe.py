@@ -15,7 +15,16 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.ffn import Body, DenseNeurons, Experts, Rows, find_body, find_sites, reading
+from neuronxa_task.ffn import (
+    AllRows,
+    Body,
+    DenseNeurons,
+    Experts,
+    Rows,
+    find_body,
+    find_sites,
+    reading,
+)
 
 torch.set_num_threads(1)
 
@@ -95,7 +104,7 @@ class Kept:
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self.read[site.layer] = gate.clone(), product.clone()
 
-    def routed(self, site: Experts, rows: Rows) -> None:
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
         raise AssertionError("the toys have no experts")
 
     def hidden(self, index: int, state: Tensor) -> None:

@@ -15,17 +15,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts, Rows, find_body, find_sites
 from neuronxa_task.ffn.moe.stacked import Mixture
-from neuronxa_task.scoring.pooling import (
+from neuronxa_task.scoring import fused_pooling
+from neuronxa_task.scoring.pooling import Pooler, pooling_weights
+from neuronxa_task.scoring.states import SentenceStates, encode, pad
+from neuronxa_task.scoring.token_sums import (
     ACTIVE,
     MAGNITUDE,
     PLAIN,
-    Pooler,
     Summand,
-    pooling_weights,
     sums_by_block,
     sums_by_sentence,
 )
-from neuronxa_task.scoring.states import SentenceStates, encode, pad
 from neuronxa_task.settings import Pooling, StateSettings
 
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])
@@ -215,7 +215,7 @@ def test_pooling_away_from_the_cpu_is_the_same(
     expected = states_of(model, ids, 4, settings=settings)
     alone = states_of(model, ids, 1, settings=settings)
     monkeypatch.setattr("neuronxa_task.scoring.pooling.is_cpu", lambda device: False)
-    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", 4 * 9 * 4 * 5)  # 5 columns
+    monkeypatch.setattr("neuronxa_task.scoring.token_sums.BLOCK_BYTES", 4 * 9 * 4 * 5)  # 5 columns
     found = states_of(model, ids, 4, settings=settings)
     for ours, theirs in zip(found.nas, expected.nas, strict=True):
         assert torch.equal(ours, theirs)
@@ -256,7 +256,7 @@ def test_blocks_bound_the_memory(
     of: Summand, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block = 2**18
-    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", block)
+    monkeypatch.setattr("neuronxa_task.scoring.token_sums.BLOCK_BYTES", block)
     weights = torch.ones(4, 64)
     taken = []
     for width in (4096, 16384):
@@ -287,7 +287,7 @@ def most_memory(run: Callable[[], object]) -> int:
 def test_experts_are_pooled_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuronxa_task.scoring.pooling.is_cpu", lambda device: False)
     block = 2**18
-    monkeypatch.setattr("neuronxa_task.scoring.pooling.BLOCK_BYTES", block)
+    monkeypatch.setattr("neuronxa_task.scoring.token_sums.BLOCK_BYTES", block)
     width, tokens = 8192, 64
     site = Experts(0, nn.Identity(), Mixture(1, width, run=lambda *_: torch.empty(0)), "0")
     pooler = Pooler(StateSettings(), 2, {0: width})
@@ -303,3 +303,19 @@ def test_experts_are_pooled_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> No
     assert torch.equal(pooler.nas[0], active.float())
     size = 0.5 * (by_sentence.abs() * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1)[:, None]
     torch.testing.assert_close(pooler.nav[0], size.float())
+
+
+def test_where_triton_fails_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_pooling, "pool_neurons", fail)
+        fused_pooling._kernels_work.cache_clear()
+        assert not fused_pooling._kernels_work(torch.device("cpu"))
+        assert not fused_pooling._kernels_work(torch.device("cpu"))
+    fused_pooling._kernels_work.cache_clear()
+    assert [record.getMessage() for record in caplog.records] == [
+        "No fused pooling on cpu, so a run takes a little longer; the scores are the same. Triton "
+        "gives: RuntimeError: Failed to find C compiler."
+    ]

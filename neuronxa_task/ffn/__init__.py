@@ -3,11 +3,12 @@
 from neuronxa_task.ffn.body import Body, evaluation, find_body
 from neuronxa_task.ffn.capture import LayerRead, reading
 from neuronxa_task.ffn.find import find_sites
-from neuronxa_task.ffn.moe.stacked import Rows
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
 from neuronxa_task.ffn.site import DenseNeurons, Experts, Gate, neurons_by_layer
 from neuronxa_task.ffn.unwrap import unwrapped
 
 __all__ = [
+    "AllRows",
     "Body",
     "DenseNeurons",
     "Experts",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.moe.dispatch import experts_shown
-from neuronxa_task.ffn.moe.stacked import Rows
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 
@@ -23,8 +23,8 @@ class LayerRead(Protocol):
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Gate activation and product, `[batch, tokens, F]` each (one tensor if not gated)."""
 
-    def routed(self, site: Experts, rows: Rows) -> None:
-        """What one expert computes for the tokens routed to it, by index in the flattened batch."""
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
+        """What one expert, or all of them, compute for the tokens routed to them."""
 
     def hidden(self, index: int, state: Tensor) -> None:
         """Hidden state `[batch, tokens, H]`, numbered as in Hugging Face: 0 is the embedding."""

@@ -13,7 +13,8 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
 from neuronxa_task.ffn.capture import reading
 from neuronxa_task.ffn.match import Candidate
-from neuronxa_task.ffn.moe.stacked import Rows, Show, own_forward
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
+from neuronxa_task.ffn.moe.stacked import Show, own_forward
 from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, run_quietly
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
@@ -97,7 +98,7 @@ class _Reader:
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         self.read[site.name, site.layer] = (_sentences_turned(gate), _sentences_turned(product))
 
-    def routed(self, site: Experts, rows: Rows) -> None:
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
         pass
 
     def hidden(self, index: int, state: Tensor) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from neuronxa_task.ffn import DenseNeurons, Experts, Rows
+from neuronxa_task.ffn import AllRows, DenseNeurons, Experts, Rows
+from neuronxa_task.scoring import fused_pooling
+from neuronxa_task.scoring.token_sums import (
+    ACTIVE,
+    MAGNITUDE,
+    PLAIN,
+    Summand,
+    column_blocks,
+    is_cpu,
+    sums_by_block,
+    sums_by_sentence,
+)
 from neuronxa_task.settings import Pooling, StateSettings
-
-BLOCK_BYTES = 64 * 1024**2
-"""Largest intermediate result on accelerators; columns are pooled in blocks of this size."""
-
-
-def is_cpu(device: torch.device) -> bool:
-    """Whether to pool one sentence at a time, which suits a CPU's cache.
-
-    The alternative, all sentences at once in blocks of columns, gives the same on any device.
-    """
-    return device.type == "cpu"
 
 
 def pooling_weights(attention_mask: Tensor, pooling: Pooling) -> Tensor:
@@ -48,6 +47,37 @@ def pooling_weights(attention_mask: Tensor, pooling: Pooling) -> Tensor:
     else:
         weights = position == position.amax(dim=1, keepdim=True)
     return weights.to(torch.float32)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The sentences that run through the model, on one device.
+
+    Attributes:
+        rows: `[batch]` index of each sentence among all sentences.
+        weights: `[batch, tokens]` float32 weights of the tokens.
+        totals: `[batch, 1]` float32 sum of each sentence's weights.
+        spans: `[batch, 2]` first token with a weight, and the one after the last.
+    """
+
+    rows: Tensor
+    weights: Tensor
+    totals: Tensor
+    spans: Tensor
+
+    @classmethod
+    def of(cls, rows: list[int], mask: Tensor, pooling: Pooling) -> Batch:
+        """The batch of the sentences `rows` with the attention mask `mask`."""
+        weights = pooling_weights(mask, pooling)
+        has_weight = (weights > 0).int()
+        first = has_weight.argmax(dim=1)
+        end = mask.shape[1] - has_weight.flip(1).argmax(dim=1)
+        spans = torch.stack([first, end], dim=1)
+        return cls(torch.tensor(rows), weights, weights.sum(dim=1, keepdim=True), spans)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
 
 class Pooler:
@@ -94,155 +124,103 @@ class Pooler:
 
     def start_batch(self, rows: list[int], mask: Tensor) -> None:
         """Announce the next batch: the sentences `rows` with the attention mask `mask`."""
-        self.rows = torch.tensor(rows)
-        self.weights = pooling_weights(mask, self.settings.pooling)
-        self.moved: dict[torch.device, Tensor] = {}
-        # On the CPU, tokens after the last real one are skipped.
-        self.lengths = (mask.shape[1] - mask.flip(1).argmax(dim=1)).tolist()
+        batch = Batch.of(rows, mask, self.settings.pooling)
+        self.lengths: list[int] = batch.spans[:, 1].tolist()
+        self.batches = {batch.rows.device: batch}
+
+    def _batch_on(self, device: torch.device) -> Batch:
+        """The batch on a layer's device, moved there once."""
+        if device not in self.batches:
+            self.batches[device] = next(iter(self.batches.values())).to(device)
+        return self.batches[device]
 
     def neurons(self, site: DenseNeurons, gate: Tensor, product: Tensor) -> None:
         """Pool dense neurons, `[batch, tokens, F]`."""
-        activations = {"gate": gate, "product": product}
-        active = self._sums(activations[self.settings.nas_site], ACTIVE)
-        value = self._divided(self._sums(activations[self.settings.nav_site], MAGNITUDE))
-        self._keep_neurons(site.layer, site.start, active, value)
+        state, value = self._chosen(gate, product)
+        batch, columns = self._batch_on(gate.device), slice(site.start, site.start + site.neurons)
+        nas, nav = self._kept_neurons(site, gate.device)
+        if fused_pooling.runs_on(gate.device):
+            into = nas[:, columns], nav[:, columns]
+            fused_pooling.pool_neurons(state, value, batch, into)
+            return
+        nas[batch.rows, columns] = self._sums(state, ACTIVE)
+        nav[batch.rows, columns] = self._sums(value, MAGNITUDE) / batch.totals
 
-    def routed(self, site: Experts, rows: Rows) -> None:
-        """Pool the neurons of one expert over the tokens routed to it."""
+    def routed(self, site: Experts, rows: Rows | AllRows) -> None:
+        """Pool the neurons of one expert, or of all, over the tokens routed to them."""
+        if isinstance(rows, Rows):
+            self._routed_to_one(site, rows)
+        elif fused_pooling.runs_on(rows.gate.device):
+            kept = self._kept_neurons(site, rows.gate.device)
+            columns = slice(site.start, site.start + site.neurons)
+            nas, nav = (layer[:, columns] for layer in kept)
+            is_weighted = self.settings.expert_values == "weighted"
+            state, value = self._chosen(rows.gate, rows.product)
+            batch = self._batch_on(rows.gate.device)
+            fused_pooling.pool_experts(state, value, rows, batch, (nas, nav), is_weighted)
+        else:
+            for of_expert in rows.by_expert():
+                self._routed_to_one(site, of_expert)
+
+    def _routed_to_one(self, site: Experts, rows: Rows) -> None:
         device = rows.gate.device
-        is_real = self._weights_on(device).flatten()[rows.tokens] > 0  # padding is routed, too
+        batch = self._batch_on(device)
+        is_real = batch.weights.flatten()[rows.tokens] > 0  # padding is routed, too
         tokens, router = rows.tokens[is_real], rows.router[is_real]
-        activations = {"gate": rows.gate, "product": rows.product}
-        state = activations[self.settings.nas_site]
-        value = activations[self.settings.nav_site]
+        state, value = self._chosen(rows.gate, rows.product)
         # With TensorFloat-32, products of float32 matrices would be rounded.
-        exact = torch.float32 if is_cpu(device) else torch.float64
-        counts = self._token_weights(tokens, exact)
-        weights = counts / self._weights_on(device).sum(dim=1, keepdim=True)
+        exact = torch.float64 if device.type == "cuda" else torch.float32
+        counts = _token_weights(batch.weights, tokens, exact)
+        weights = counts / batch.totals
         if self.settings.expert_values == "weighted":
             weights *= router.abs().to(exact)
-        start = site.start + rows.expert * site.mixture.intermediate_size
-        for columns in _blocks(len(tokens) * exact.itemsize, state.shape[1]):
+        nas, nav = self._kept_neurons(site, device)
+        start = site.start + rows.expert * site.width
+        for columns in column_blocks(len(tokens) * exact.itemsize, state.shape[1]):
             active = counts @ (state[is_real, columns] > 0).to(exact)
             size = weights @ value[is_real, columns].abs().to(exact)
-            self._keep_neurons(site.layer, start + columns.start, active, size)
-
-    def _token_weights(self, tokens: Tensor, dtype: torch.dtype) -> Tensor:
-        """`[batch, rows]`: weight of each row in its own sentence, 0 in all others."""
-        weights = self._weights_on(tokens.device)
-        batch, length = weights.shape
-        token_weights = torch.zeros(batch, len(tokens), dtype=dtype, device=tokens.device)
-        rows = torch.arange(len(tokens), device=tokens.device)
-        token_weights[tokens // length, rows] = weights.flatten()[tokens].to(dtype)
-        return token_weights
-
-    def _weights_on(self, device: torch.device) -> Tensor:
-        """The weights on a layer's device, moved once per batch, since experts need them often."""
-        if device not in self.moved:
-            self.moved[device] = self.weights.to(device)
-        return self.moved[device]
+            at = slice(start + columns.start, start + columns.stop)
+            nas[batch.rows, at], nav[batch.rows, at] = active.float(), size.float()
 
     def hidden(self, index: int, state: Tensor) -> None:
         """Pool a hidden state, `[batch, tokens, H]`."""
-        pooled = self._divided(self._sums(state, PLAIN))
-        self._keep(self._emb, index, pooled, 0, pooled.shape[1])
+        batch = self._batch_on(state.device)
+        emb = self._kept(self._emb, index, state.shape[2], state.device)
+        if fused_pooling.runs_on(state.device):
+            fused_pooling.pool_hidden(state, batch, emb)
+        else:
+            emb[batch.rows] = self._sums(state, PLAIN) / batch.totals
+
+    def _chosen(self, gate: Tensor, product: Tensor) -> tuple[Tensor, Tensor]:
+        activations = {"gate": gate, "product": product}
+        return activations[self.settings.nas_site], activations[self.settings.nav_site]
 
     def _sums(self, values: Tensor, of: Summand) -> Tensor:
         if is_cpu(values.device):
-            return sums_by_sentence(values, self.weights, self.lengths, of)
-        return sums_by_block(values, self._weights_on(values.device), of)
+            return sums_by_sentence(values, self._batch_on(values.device).weights, self.lengths, of)
+        return sums_by_block(values, self._batch_on(values.device).weights, of)
 
-    def _divided(self, sums: Tensor) -> Tensor:
-        return sums / self._weights_on(sums.device).sum(dim=1, keepdim=True)
+    def _kept_neurons(
+        self, site: DenseNeurons | Experts, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        width = self.neurons_by_layer[site.layer]
+        return (
+            self._kept(self._nas, site.layer, width, device),
+            self._kept(self._nav, site.layer, width, device),
+        )
 
-    def _keep_neurons(self, layer: int, start: int, active: Tensor, value: Tensor) -> None:
-        width = self.neurons_by_layer[layer]
-        self._keep(self._nas, layer, active, start, width)
-        self._keep(self._nav, layer, value, start, width)
-
-    def _keep(
-        self, layers: dict[int, Tensor], index: int, pooled: Tensor, start: int, width: int
-    ) -> None:
+    def _kept(
+        self, layers: dict[int, Tensor], index: int, width: int, device: torch.device
+    ) -> Tensor:
         if index not in layers:
-            layers[index] = torch.zeros(self.size, width, device=pooled.device)
-        columns = slice(start, start + pooled.shape[1])
-        layers[index][self.rows.to(pooled.device), columns] = pooled.to(torch.float32)
+            layers[index] = torch.zeros(self.size, width, device=device)
+        return layers[index]
 
 
-def sums_by_sentence(
-    values: Tensor, weights: Tensor, lengths: Sequence[int], of: Summand
-) -> Tensor:
-    """Weighted sums over the tokens on a CPU, one sentence at a time to stay in the cache.
-
-    Three times as fast as the whole batch at once.
-
-    Args:
-        values: `[batch, tokens, F]`.
-        weights: `[batch, tokens]` float32.
-        lengths: number of tokens of each sentence up to its last real one.
-        of: what to sum.
-
-    Returns:
-        `[batch, F]` float32.
-    """
-    batch, tokens, width = values.shape
-    sums = torch.empty(batch, width)
-    buffer = torch.empty(tokens, width)
-    for row, length in enumerate(lengths):
-        summand = of.written(values[row, :length], buffer[:length])
-        torch.mv(summand.T, weights[row, :length], out=sums[row])
-    return sums
-
-
-def sums_by_block(values: Tensor, weights: Tensor, of: Summand) -> Tensor:
-    """Weighted sums over the tokens on accelerators: all sentences at once, in blocks of columns.
-
-    Each intermediate result takes at most `BLOCK_BYTES`, for any F.
-
-    Args:
-        values: `[batch, tokens, F]`.
-        weights: `[batch, tokens]` float32.
-        of: what to sum.
-
-    Returns:
-        `[batch, F]` float32.
-    """
-    batch, tokens, width = values.shape
-    sums = torch.empty(batch, width, device=values.device)
-    for columns in _blocks(batch * tokens * sums.itemsize, width):
-        sums[:, columns] = of.summed(values[:, :, columns], weights[:, :, None])
-    return sums
-
-
-def _blocks(bytes_per_column: int, width: int) -> Iterator[slice]:
-    """Slices of all columns, each of at most `BLOCK_BYTES` but at least one column."""
-    size = max(1, BLOCK_BYTES // max(1, bytes_per_column))
-    for start in range(0, width, size):
-        yield slice(start, min(start + size, width))
-
-
-@dataclass(frozen=True)
-class Summand:
-    """A function of activations to sum over tokens, in the fastest exact form per device."""
-
-    written: Callable[[Tensor, Tensor], Tensor]
-    """CPU: `[tokens, F]` of any dtype, written to a float32 buffer."""
-    summed: Callable[[Tensor, Tensor], Tensor]
-    """Accelerators: the weighted sum of `[batch, tokens, F]` with weights `[batch, tokens, 1]`, in
-    one pass and without a matrix product, which TensorFloat-32 would round."""
-
-
-ACTIVE = Summand(
-    lambda values, out: torch.gt(values, 0, out=out),
-    lambda values, weights: torch.where(values > 0, weights, 0.0).sum(dim=1),
-)
-MAGNITUDE = Summand(
-    lambda values, out: (
-        out.copy_(values).abs_() if values.dtype != out.dtype else torch.abs(values, out=out)
-    ),
-    lambda values, weights: torch.linalg.vector_norm(values * weights, ord=1, dim=1),
-)
-PLAIN = Summand(
-    lambda values, out: values if values.dtype == out.dtype else out.copy_(values),
-    lambda values, weights: (values * weights).sum(dim=1),
-)
+def _token_weights(weights: Tensor, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+    """`[batch, rows]`: weight of each row in its own sentence, 0 in all others."""
+    batch, length = weights.shape
+    token_weights = torch.zeros(batch, len(tokens), dtype=dtype, device=tokens.device)
+    rows = torch.arange(len(tokens), device=tokens.device)
+    token_weights[tokens // length, rows] = weights.flatten()[tokens].to(dtype)
+    return token_weights

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.body import Body
-from neuronxa_task.ffn.moe.stacked import IMPLEMENTATION, Mixture, Rows, Show
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
+from neuronxa_task.ffn.moe.stacked import IMPLEMENTATION, Mixture, Show
 from neuronxa_task.ffn.site import SUPPORTED, Experts
 
 _SHOWN: dict[nn.Module, tuple[Mixture, Show]] = {}
@@ -19,7 +20,7 @@ _SHOWN: dict[nn.Module, tuple[Mixture, Show]] = {}
 
 @contextmanager
 def experts_shown(
-    body: Body, sites: Sequence[Experts], show: Callable[[Experts, Rows], None]
+    body: Body, sites: Sequence[Experts], show: Callable[[Experts, Rows | AllRows], None]
 ) -> Iterator[None]:
     """Context manager in which `show` receives the rows of every expert of `sites` that runs.
 
@@ -41,7 +42,7 @@ def experts_shown(
         yield
 
 
-def _shown(site: Experts, show: Callable[[Experts, Rows], None]) -> tuple[Mixture, Show]:
+def _shown(site: Experts, show: Callable[[Experts, Rows | AllRows], None]) -> tuple[Mixture, Show]:
     return site.mixture, lambda rows: show(site, rows)
 
 

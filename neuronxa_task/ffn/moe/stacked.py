@@ -1,8 +1,9 @@
-"""Run mixtures of experts one expert at a time, so that their neurons can be read.
+"""Run mixtures of experts so that their neurons can be read.
 
 A neuron of a mixture is a unit of one expert. Hooks cannot see it, since the dispatch stacks the
 experts' weights and reorders the tokens. So the mixture's computation is repeated here with its own
-weights, expert by expert. `ffn/verify.py` compares the result with the model's.
+weights: expert by expert, or all of them at once where `grouped.py` can. `ffn/verify.py` compares
+the result with the model's.
 """
 
 from __future__ import annotations
@@ -17,31 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn.moe import grouped
+from neuronxa_task.ffn.moe.rows import AllRows, Rows
 
 IMPLEMENTATION = "neuronxa"
 """Name of our implementation in transformers' registry of experts functions."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What one expert computes for the tokens routed to it.
-
-    Attributes:
-        expert: index of the expert.
-        tokens: `[rows]` indices of the tokens in the flattened batch.
-        router: `[rows]` weights by which the router multiplies the expert's output.
-        gate: `[rows, F]` gate activations.
-        product: `[rows, F]` inputs of the expert's output projection.
-    """
-
-    expert: int
-    tokens: Tensor
-    router: Tensor
-    gate: Tensor
-    product: Tensor
-
-
-Show = Callable[[Rows], None]
+Show = Callable[[Rows | AllRows], None]
 Run = Callable[..., Tensor]
 """Maps `(module, show, *inputs)` to the result of the module's `forward(*inputs)`."""
 Block = Callable[[int, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -128,21 +112,32 @@ def stacked(module: Any) -> Run:
         b_in = getattr(self, f"{name}_bias") if self.has_bias else None
         b_out = self.down_proj_bias if self.has_bias else None
 
+        norm = self.post_expert_norm if getattr(self, "has_post_expert_norm", False) else _identity
+        rows = hidden.reshape(-1, hidden.shape[-1])
+        if grouped.runs(self, w_out):
+            groups = grouped.Groups(index, self.num_experts)
+            values = groups.linear(groups.of_tokens(rows), w_in, b_in, self.is_transposed)
+            gate, product = split(values)
+            show(groups.rows(router, gate, product))
+            output = norm(groups.linear(product, w_out, b_out, self.is_transposed))
+            return groups.routed_sum(output, router).view(hidden.shape)
+
         def linear(x: Tensor, weight: Tensor, bias: Tensor | None, expert: int) -> Tensor:
             mapping = weight[expert].T if self.is_transposed else weight[expert]
             return F.linear(x, mapping, None if bias is None else bias[expert])
 
         def block(expert: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             gate, product = split(linear(x, w_in, b_in, expert))
-            output = linear(product, w_out, b_out, expert)
-            return gate, product, self.post_expert_norm(output) if norm else output
+            return gate, product, norm(linear(product, w_out, b_out, expert))
 
-        norm = getattr(self, "has_post_expert_norm", False)
-        rows = hidden.reshape(-1, hidden.shape[-1])
         routed = routed_sum(rows, index, router, self.num_experts, block, show)
         return routed.view(hidden.shape)
 
     return run
+
+
+def _identity(values: Tensor) -> Tensor:
+    return values
 
 
 Split = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.ffn.moe.rows import Rows
 from neuronxa_task.ffn.moe.stacked import (
     Mixture,
-    Rows,
     Show,
     routed_sum,
     shape_of,
