@@ -236,6 +236,27 @@ def test_saving_loading_running_and_hooks_that_are_gone_change_nothing(
     assert fingerprint(model.to(torch.device("cpu"))) == before
 
 
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        ("big_bird", "causal"),
+        ("bigbird_pegasus", "seq2seq"),
+        ("recurrent_gemma", "causal"),
+        ("nllb-moe", "seq2seq"),
+    ],
+)
+def test_what_a_pass_leaves_behind_changes_nothing(family: str, kind: str) -> None:
+    """So a benchmark that runs before the alignment does not change the model's identity."""
+    model: Any = tiny_model(family, kind)
+    before = fingerprint(model)
+    more = {"decoder_input_ids": IDS % 90} if model.config.is_encoder_decoder else {}
+    with torch.no_grad():
+        model(IDS % 90, **more)
+    assert fingerprint(model) == before
+    model.config.block_size = model.config.hidden_size = 99
+    assert fingerprint(model) != before
+
+
 def test_of_both_halves_of_an_encoder_decoder_model_and_of_no_head() -> None:
     model: Any = tiny_model("t5", "seq2seq")
     before = fingerprint(model)

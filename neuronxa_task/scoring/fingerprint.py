@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -36,8 +37,12 @@ NOT_COMPUTED_WITH = frozenset(
     "model_type quantization_config distributed_config _experts_implementation_internal "
     # of modules: set by loading, training and sharding; the weights have the shapes
     "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached "
-    "forward".split()
+    "forward "
+    # of modules: changed by every pass; what is set is in the configuration
+    "recurrent_states conv1d_state expert_capacity attention_type".split()
 )
+EXCHANGED_BY_A_PASS = re.compile("BigBird.*Attention")
+"""Classes of modules that a pass over a short sentence exchanges for others with their weights."""
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
 
 
@@ -79,6 +84,7 @@ def _settings(part: nn.Module) -> Iterator[str]:
 
     seen: set[int] = set()
     files: set[str] = set()
+    exchanged = ""
     for path, module in part.named_modules():
         if _is_head(path):
             continue
@@ -86,6 +92,12 @@ def _settings(part: nn.Module) -> Iterator[str]:
         if config is not None and id(config) not in seen:
             seen.add(id(config))
             yield f"{path} configuration {json.dumps(_plain(config), sort_keys=True)}"
+        if EXCHANGED_BY_A_PASS.fullmatch(type(module).__name__):
+            exchanged = path
+            yield f"{path} as the configuration says"
+            continue
+        if exchanged and path == f"{exchanged}.dropout":
+            continue
         attributes = {
             name: _plain(value)
             for name, value in vars(module).items()
