@@ -323,16 +323,22 @@ def test_several_models_are_ambiguous() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_distributed_wrappers(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "wrapped_in_parallel.py"), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    assert run.stdout.split() == ["ddp", "fsdp2", "fsdp2-again", "fsdp1-refused"]
+@pytest.mark.parametrize("size", [1, 2])
+def test_distributed_wrappers(size: int, tmp_path: Path) -> None:
+    script = str(Path(__file__).parent / "wrapped_in_parallel.py")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script, str(tmp_path), str(rank), str(size)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(size)
+    ]
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=240)
+        assert process.returncode == 0, stderr[-3000:]
+        assert stdout.split() == ["ddp", "fsdp2", "fsdp2-again", "fsdp1-refused"]
 
 
 # ---------------------------------------------------------------- masked

@@ -1,6 +1,7 @@
-"""Scores of models in the wrappers of `torch.distributed`, in a process group of one.
+"""Scores of models in the wrappers of `torch.distributed`.
 
-Argument: a folder to write into. Prints the name of every wrapper whose scores are right.
+Arguments: a folder to write into, the rank and the number of processes. Prints the name of every
+wrapper whose scores are right.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ TEXT = sentences(12, seed=5)
 OTHER = translated(TEXT, 0.35, seed=9)
 
 
-def main(folder: str) -> None:
+def main(folder: str, rank: int, size: int) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
     from torch.nn.parallel import DistributedDataParallel
 
     torch.set_num_threads(1)
     distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/store", rank=0, world_size=1
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size
     )
-    mesh = init_device_mesh("cpu", (1,))
+    mesh = init_device_mesh("cpu", (size,))
     expected = score(tiny_llama(), byte_tokenizer(), TEXT, OTHER).layers()
 
     def scores(model: torch.nn.Module) -> bool:
@@ -56,4 +57,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
