@@ -9,6 +9,7 @@ import typer
 
 from neuronxa_task.commands.correlate import correlate
 from neuronxa_task.commands.demo import demo
+from neuronxa_task.commands.floor import floor
 from neuronxa_task.commands.languages import languages as list_languages
 from neuronxa_task.commands.leaderboard import leaderboard
 from neuronxa_task.commands.models import models
@@ -56,6 +57,7 @@ def options(
 
 app.command()(demo)
 app.command()(models)
+app.command()(floor)
 app.command()(tasks)
 app.command("task-path")(task_path)
 app.command()(correlate)

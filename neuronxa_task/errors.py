@@ -69,7 +69,7 @@ def did_you_mean(name: str, choices: Iterable[object]) -> str:
 
 def _is_harness_command() -> bool:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None and spec.name == "lm_eval.__main__":
+    if spec is not None and spec.name in ("lm_eval.__main__", "neuronxa_task.random_weights"):
         return True
     return Path((sys.argv or [""])[0]).name in {"lm_eval", "lm-eval"}
 

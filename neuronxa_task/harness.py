@@ -25,6 +25,18 @@ NAME = re.compile(
 )
 """Matches the names in a task file's `task`, `group` and `tag`, also tags on several lines."""
 
+RANDOM_RUNNER, RANDOM_MODEL = "neuronxa_task.random_weights", "hf-random"
+"""The harness with a model of random weights in addition, and its name there."""
+
+QUIET = {
+    "LMEVAL_LOG_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DATASETS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers 5.0 shows its own whatever tqdm's delay
+    "TQDM_DELAY": "3",
+}
+"""Log only errors; show a progress bar only for steps longer than three seconds."""
+
 
 def task_names(include_paths: Iterable[str | Path] = ()) -> set[str]:
     """Names of all tasks, groups and tags of the harness and of this package.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cache
@@ -26,7 +26,7 @@ METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
 
 TASK_METADATA = frozenset(
     {"version", "language", "target", "config_source", "signature"}
-    | {"layers", "neuron_layers", "intervals", "surface"}
+    | {"layers", "neuron_layers", "intervals", "surface", "pivots"}
 )
 """Metadata of a NeuronXA task other than settings: its identity, and what its results add."""
 
@@ -78,7 +78,8 @@ class Settings(StateSettings):
     """All settings of a task: how to score, and on which parallel text.
 
     Attributes:
-        pivot: language to compare all others with, by its name in the data.
+        pivot: language to compare all others with, by its name in the data; or several, of which
+            the first gives the metrics.
         num_sentences: number of parallel sentences to score, or `all`.
         sample: `first` for the first sentences, or the seed of a random sample.
         split: split of the data set.
@@ -88,7 +89,7 @@ class Settings(StateSettings):
         max_batch_tokens: most tokens of a batch, padding included; `None` for no limit.
     """
 
-    pivot: str = "eng_Latn"
+    pivot: str | Sequence[str] = "eng_Latn"
     num_sentences: int | Literal["all"] = 100
     sample: int | Literal["first"] = FIRST
     split: str = "devtest"
@@ -99,9 +100,9 @@ class Settings(StateSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("pivot", "split"):
-            if not isinstance(getattr(self, name), str):
-                raise NeuronXAError(f"{name} is {getattr(self, name)!r}; expected a name")
+        self._check_pivots()
+        if not isinstance(self.split, str):
+            raise NeuronXAError(f"split is {self.split!r}; expected a name")
         if self.num_sentences != ALL and not _is_whole(self.num_sentences):
             raise NeuronXAError(
                 f"num_sentences is {self.num_sentences!r}; expected a whole number of at least 2, "
@@ -127,6 +128,21 @@ class Settings(StateSettings):
             raise NeuronXAError(
                 f"max_batch_tokens is {limit!r}; expected a whole number of 1 or more"
             )
+
+    def _check_pivots(self) -> None:
+        one_or_more = isinstance(self.pivot, (str, list, tuple)) and len(self.pivot) > 0
+        if not one_or_more or not all(isinstance(name, str) and name for name in self.pivots):
+            raise NeuronXAError(
+                f"pivot is {self.pivot!r}; expected a language, or a list of languages such as "
+                "[eng_Latn, zho_Hans]"
+            )
+        if repeated := [name for name in self.pivots if self.pivots.count(name) > 1]:
+            raise NeuronXAError(f"pivot names {repeated[0]!r} more than once; name each once")
+
+    @property
+    def pivots(self) -> tuple[str, ...]:
+        """All pivots; the first gives the metrics."""
+        return (self.pivot,) if isinstance(self.pivot, str) else tuple(self.pivot)
 
     @property
     def count(self) -> int | None:

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
 
-import torch
-
 from neuronxa_task import corpus
+from neuronxa_task.corpus.documents import documents
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.plugin import (
     Instance,
@@ -20,16 +19,13 @@ from neuronxa_task.plugin import (
     metadata_of_file,
     register,
 )
+from neuronxa_task.recorded import Directions, PivotRecord, record
 from neuronxa_task.sampling import ALL, FIRST
-from neuronxa_task.scoring.alignment import Retrieval, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
 from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
 log = logging.getLogger(__name__)
-
-Directions = tuple[str, str]
-"""Bits by layer of one pair, from the pivot and to it."""
 
 
 class NeuronXATask(Task):
@@ -71,11 +67,11 @@ class NeuronXATask(Task):
             {key: value for key, value in defaults.items() if value} | metadata
         )
         self.config.metadata = metadata
-        self._answered: PairResult | None = None
+        self._answered: Sequence[PairResult] = ()
         self._load(self._language())
 
     def _language(self) -> str:
-        """The language to compare with the pivot: the file's, or its pivot if both are equal."""
+        """The language that the task's file names."""
         own = metadata_of_file(self.config.metadata)
         language, task = own.get("language"), self.config.task
         if not isinstance(language, str):
@@ -88,10 +84,17 @@ class NeuronXATask(Task):
                 f"--metadata has language {given!r}, but {task} is about {language!r}; "
                 "choose the language by the task's name"
             )
-        if language == self.settings.pivot and isinstance(own.get("pivot"), str):
-            language = own["pivot"]
-            log.info("%s: the pivot's own task scores %s", task, language)
         return language
+
+    def _target_of(self, pivot: str, language: str) -> str:
+        """The language to compare with a pivot: the file's, or its pivot if both are equal."""
+        if language != pivot or "pivot" not in (own := metadata_of_file(self.config.metadata)):
+            return language
+        others = [name for name in Settings(pivot=own["pivot"]).pivots if name != pivot]
+        if not others:
+            return language
+        log.info("%s: the pivot's own task scores %s", self.config.task, others[0])
+        return others[0]
 
     @property
     def task_name(self) -> str:
@@ -101,8 +104,9 @@ class NeuronXATask(Task):
     # ------------------------------------------------------------ documents
 
     def _load(self, language: str) -> None:
-        """Load the sentence pairs of a language."""
-        self.config.metadata["target"] = language
+        """Load the sentence pairs of a language with every pivot."""
+        self.targets = {pivot: self._target_of(pivot, language) for pivot in self.settings.pivots}
+        self.config.metadata["target"] = self.targets[self.settings.pivots[0]]
         own = self.settings.dataset == self.config.dataset_path
         self.corpus = corpus.load(
             str(self.settings.dataset),
@@ -113,15 +117,11 @@ class NeuronXATask(Task):
         if "tatoeba" in self.corpus.name and self.settings.sample == FIRST:
             _warn_of_first_sentences(self.settings.num_sentences)
         try:
-            pivot, target = self.corpus.pairs(
-                self.settings.pivot, language, self.settings.count, self.settings.sample
+            self.documents = documents(
+                self.corpus, self.targets, self.settings.count, self.settings.sample
             )
         except NeuronXAError as error:
             raise NeuronXAError(f"{self.config.task}: {error}") from None
-        self.documents = [
-            {"id": number, "pivot": pair[0], "target": pair[1]}
-            for number, pair in enumerate(zip(pivot, target, strict=True))
-        ]
 
     def has_training_docs(self) -> bool:
         """False: NeuronXA tasks have only test documents."""
@@ -155,11 +155,11 @@ class NeuronXATask(Task):
         Raises:
             NeuronXAError: the harness would leave a process without documents.
         """
-        documents = len(range(*slice(options.get("limit")).indices(len(self.documents))))
-        documents = len(options.get("samples") or ()) or documents
-        if documents < world_size:
+        count = len(range(*slice(options.get("limit")).indices(len(self.documents))))
+        count = len(options.get("samples") or ()) or count
+        if count < world_size:
             raise NeuronXAError(
-                f"{self.config.task}: {documents} sentence pairs cannot be split over {world_size} "
+                f"{self.config.task}: {count} sentence pairs cannot be split over {world_size} "
                 "processes by the harness; launch at most as many processes as there are pairs, or "
                 "increase --limit"
             )
@@ -173,35 +173,44 @@ class NeuronXATask(Task):
         """The pivot sentence itself, without a prompt."""
         return self.doc_to_text(doc)
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> Instance:
-        """The request: pivot sentence, target sentence, and how they are compared."""
-        options = RequestOptions(
-            states={name: getattr(self.settings, name) for name in asdict(StateSettings())},
-            target=self.config.metadata["target"],
-            pivot=self.settings.pivot,
-            pairs=self.settings.pairs,
-            max_batch_tokens=self.settings.max_batch_tokens,
-        )
-        return Instance(
-            request_type=REQUEST_TYPE,
-            doc=doc,
-            arguments=(doc["pivot"], doc["target"], asdict(options)),
-            idx=0,
-            metadata=kwargs["metadata"],
-        )
+    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
+        """A request per pivot: pivot sentence, target sentence, and how they are compared."""
+        states = {name: getattr(self.settings, name) for name in asdict(StateSettings())}
+        requests = []
+        for index, (pivot, target) in enumerate(self.targets.items()):
+            sentences = doc["pivots"][pivot] if index else doc
+            options = RequestOptions(
+                states=states,
+                target=target,
+                pivot=pivot,
+                pairs=self.settings.pairs and index == 0,  # they are the same for every pivot
+                max_batch_tokens=self.settings.max_batch_tokens,
+            )
+            arguments = (sentences["pivot"], sentences["target"], asdict(options))
+            requests.append(
+                Instance(REQUEST_TYPE, doc, arguments, index, metadata=kwargs["metadata"])
+            )
+        return requests
 
     # ------------------------------------------------------------ metrics
 
     def process_results(
         self, doc: dict[str, Any], results: Sequence[PairResult]
     ) -> dict[str, float | Directions]:
-        """Fraction of layers at which the pair is aligned; for `…_max`, both directions."""
-        answer = results[0]
-        self._answered = answer
+        """Fraction of layers at which the pair is aligned; for `…_max`, both directions.
+
+        The fraction is that with the first pivot. The directions are those with every pivot, since
+        the harness gathers nothing but metrics from its processes.
+        """
+        self._answered = results
         metrics: dict[str, float | Directions] = {}
         for name, score in SCORE_OF.items():
-            directions = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
-            metrics[score] = mean([a == b == "1" for a, b in zip(*directions, strict=True)])
+            directions = tuple(
+                answer.bits[f"{name}_{direction}_pivot"]
+                for answer in results
+                for direction in ("from", "to")
+            )
+            metrics[score] = mean([a == b == "1" for a, b in zip(*directions[:2], strict=True)])
             metrics[f"{score}_max"] = directions
         return metrics
 
@@ -224,40 +233,31 @@ class NeuronXATask(Task):
         """
         return {**super().dump_config(), "metadata": self.config.metadata}
 
-    def _best_layer(self, representation: str, pairs: Sequence[Directions]) -> float:
+    def _best_layer(self, representation: str, answered: Sequence[Directions]) -> float:
         """The best layer's fraction of aligned pairs; also records all layers in the metadata.
 
         The harness aggregates on the process that writes the result file.
         """
-        retrieval = Retrieval(
-            *(
-                torch.tensor([[bit == "1" for bit in pair[direction]] for pair in pairs]).T
-                for direction in (0, 1)
-            )
+        pivots = [
+            PivotRecord(pivot, target, answer.task, self._signature(pivot, answer, len(answered)))
+            for (pivot, target), answer in zip(self.targets.items(), self._answered, strict=True)
+        ]
+        return record(
+            self.config.metadata,
+            representation,
+            answered,
+            pivots,
+            stability=self.settings.stability,
+            pairs=self.settings.pairs,
         )
-        recorded = self.config.metadata
-        recorded.setdefault("layers", {}).update(layer_profile(representation, retrieval))
-        recorded["signature"] = self._signature(len(pairs))
-        assert self._answered is not None
-        facts = self._answered.task
-        recorded["intervals"] = {score: list(ends) for score, ends in facts.intervals.items()}
-        recorded["surface"] = facts.surface
-        if self.settings.stability:
-            recorded["stability"] = facts.stability
-        if self.settings.pairs:
-            recorded["pairs"] = facts.pairs
-        recorded["neuron_layers"] = list(facts.neuron_layers)
-        return retrieval.best
 
-    def _signature(self, pairs: int) -> str:
-        answer = self._answered
-        assert answer is not None
+    def _signature(self, pivot: str, answer: PairResult, pairs: int) -> str:
         scores_all = self.settings.count is None and pairs == len(self.documents)
         data = DataFacts(
             self.corpus.name,
             self.corpus.revision,
             self.corpus.split,
-            self.settings.pivot,
+            pivot,
             ALL if scores_all else pairs,
             answer.task.data_hash,
             answer.task.token_hash,

@@ -18,7 +18,7 @@ from statsmodels.regression.linear_model import OLS
 
 from neuronxa_task.analysis.adjust import noise_corrected
 from neuronxa_task.analysis.chance import CHANCE, above_chance, bounds, parse_chance
-from neuronxa_task.analysis.partial import covariates, partial_correlation
+from neuronxa_task.analysis.partial import covariates, given_surface, partial_correlation
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages import FLORES_CODES, FLORES_TARGETS, TATOEBA_TARGETS, to_flores
@@ -89,6 +89,83 @@ def test_every_language_has_one_family() -> None:
     ):
         assert family(one) == family(other)
     assert len({family(code) for code in ("kat_Geor", "hye_Armn", "tur_Latn", "eus_Latn")}) == 4
+
+
+# ---------------------------------------------------------------- beyond shared tokens
+
+
+def with_surface(
+    folder: Path, known: int, *, model: str = "org/model", seed: int = 4
+) -> pd.DataFrame:
+    """Write a run over 30 languages whose surface baseline, of some, explains a part."""
+    draw = np.random.default_rng(seed)
+    run, rows = MadeRun(model), []
+    for number, language in enumerate(FLORES_TARGETS[:30]):
+        surface = round(0.5 * draw.random(), 3)
+        nasca = round(surface + 0.4 * draw.random(), 3)
+        accuracy = round(0.3 + 0.5 * nasca + 0.3 * surface + draw.normal(0, 0.03), 3)
+        run.aligned(language, nasca).task(f"belebele_{language}", {"acc": accuracy})
+        if number < known:
+            metadata = run.content["configs"][f"neuronxa_flores_{language}"]["metadata"]
+            metadata["surface"] = surface
+            rows.append((nasca, accuracy, surface))
+    run.write(folder, f"{model.replace('/', '-')}.json")
+    table: pd.DataFrame = pd.DataFrame(rows, columns=["nasca", "accuracy", "surface"])
+    return table
+
+
+def test_correlations_given_the_surface_are_pingouins(tmp_path: Path) -> None:
+    table = with_surface(tmp_path / "in", known=26)
+    printed = correlate(tmp_path / "in", "--output", tmp_path / "out").output
+    rows = pd.read_csv(tmp_path / "out" / "correlation.csv").query("score == 'nasca'")
+    for method in ("pearson", "spearman"):
+        (row,) = rows[rows["method"] == method].to_dict("records")
+        (expected,) = pingouin.partial_corr(
+            table, "nasca", "accuracy", "surface", method=method
+        ).to_dict("records")
+        p = expected.get("p_val", expected.get("p-val"))
+        assert (row["surface_r"], row["surface_p"]) == pytest.approx((expected["r"], p), rel=1e-6)
+        assert (row["n"], row["surface_n"]) == (30, 26)
+    (pearson,) = rows[rows["method"] == "pearson"].to_dict("records")
+    z, half = np.arctanh(pearson["surface_r"]), 1.959964 / np.sqrt(26 - 1 - 3)
+    ends = pearson["surface_low"], pearson["surface_high"]
+    assert ends == pytest.approx((np.tanh(z - half), np.tanh(z + half)), abs=1e-6)
+    assert rows[rows["method"] == "kendall"]["surface_r"].isna().all()
+    assert (
+        "Given the share of pairs that find each other by shared tokens alone, partial r = "
+        f"{pearson['surface_r']:.2f} ({ends[0]:.2f} to {ends[1]:.2f}, n = 26)."
+    ) in printed
+    shown = (tmp_path / "out" / "correlation.md").read_text(encoding="utf-8").replace("\\", "")
+    assert f"{pearson['surface_r']:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]" in shown
+
+
+def test_given_the_surface_of_several_models_is_their_mean(tmp_path: Path) -> None:
+    tables = [with_surface(tmp_path / "in", 30, model=f"org/{n}", seed=n) for n in range(3)]
+    printed = correlate(tmp_path / "in", "--output", tmp_path / "out").output
+    rows = pd.read_csv(tmp_path / "out" / "correlation.csv")
+    kind, method, score = (rows[name] for name in ("kind", "method", "score"))
+    (row,) = rows[
+        (kind == "mean over models") & (method == "pearson") & (score == "nasca")
+    ].to_dict("records")
+    each = [pingouin.partial_corr(t, "nasca", "accuracy", "surface")["r"].iloc[0] for t in tables]
+    assert row["surface_r"] == pytest.approx(np.tanh(np.mean(np.arctanh(each))), rel=1e-6)
+    assert np.isnan(row["surface_low"]) and np.isnan(row["surface_p"])
+    assert f"shared tokens alone, mean partial r = {row['surface_r']:.2f}." in printed
+
+
+@pytest.mark.parametrize("known", [0, 5])
+def test_few_surface_baselines_give_nothing(tmp_path: Path, known: int) -> None:
+    with_surface(tmp_path / "in", known)
+    printed = correlate(tmp_path / "in", "--full", "--output", tmp_path / "out").output
+    assert pd.read_csv(tmp_path / "out" / "correlation.csv")["surface_r"].isna().all()
+    assert "shared tokens" not in printed and "given surface" not in printed
+
+
+def test_a_surface_that_is_the_same_everywhere_is_no_covariate() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 9))
+    points = Points(x, y, FLORES_TARGETS[:9], surface=np.full(9, 0.25))
+    with pytest.raises(UndefinedCorrelation, match="surface baseline is the same for all"):
+        given_surface(points, "pearson")
 
 
 # ---------------------------------------------------------------- noise

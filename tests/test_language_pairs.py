@@ -11,7 +11,8 @@ from made_results import MadeRun, signature
 from scipy.cluster.hierarchy import cophenet
 from scipy.spatial.distance import squareform
 
-from neuronxa_task.analysis.language_pairs import read_pairs
+from neuronxa_task.analysis.language_pairs import pair_matrices
+from neuronxa_task.results import read_results
 
 NEAR = {
     frozenset(("fra_Latn", "ita_Latn")): 0.8,
@@ -41,7 +42,8 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_the_matrix_is_whole_and_ordered_by_similarity(runs: Path) -> None:
-    ((matrix,), _) = read_pairs([runs], ["nasca"])
+    ((matrix,), notes) = pair_matrices(read_results([runs]), ["nasca"])
+    assert notes == []
     for first in LANGUAGES:
         for second in LANGUAGES:
             expected = 1 if first == second else value(first, second)

@@ -587,6 +587,9 @@ def test_a_claim_comes_with_what_qualifies_it(tmp_path: Path) -> None:
     assert f"With the {count} language families resampled" in page.text
     assert f"95 % interval is {families}." in page.text
     assert list(qualifications(of_nasca | {"verdict": "cannot tell"})) == []
+    shared = {"surface_r": 0.5, "surface_low": 0.2, "surface_high": 0.7, "surface_n": 40}
+    told = "by shared tokens alone, partial r = 0.50 (0.20 to 0.70, n = 40)."
+    assert any(told in line for line in qualifications(of_nasca | shared))
     alone = of_nasca | {"leave_one_out_low": 0.2, "leave_one_out_high": 0.9}
     assert "With one language left out, r ranges from 0.20 to 0.90." in list(qualifications(alone))
 

@@ -44,7 +44,7 @@ def test_somebody_else_s_keys_are_passed_over() -> None:
         ({"sample": "last"}, "sample is 'last'; expected first, or the seed"),
         ({"sample": -1}, "sample is -1; expected first, or the seed"),
         ({"sample": True}, "sample is True; expected first, or the seed"),
-        ({"pivot": 1}, "pivot is 1; expected a name"),
+        ({"pivot": 1}, "pivot is 1; expected a language, or a list of languages"),
         ({"dataset": 1}, "dataset is 1; expected a hub name or a path"),
     ],
 )

@@ -13,7 +13,8 @@ from commands import neuronxa
 from made_results import MadeRun, signature
 from pdf import needs_pdflatex, overfull
 
-from neuronxa_task.analysis.stability import Curve, ranking_tau, stability, stays_from
+from neuronxa_task.analysis.stability import ranking_tau, stability, stays_from
+from neuronxa_task.analysis.stability_curves import Curve
 from neuronxa_task.scoring.uncertainty import subset_sizes, subsets
 
 NO_PICTURES = ("--picture-formats", "none")

@@ -26,7 +26,8 @@ COLUMNS = (
     *("undefined_resamples", "paper", "note"),
     *("verdict", "models_agreeing", "low", "high", "p_languages", "p_holm"),
     *("leave_one_out_low", "leave_one_out_high", "families", "families_low", "families_high"),
-    *("partial_r", "partial_p", "partial_low", "partial_high"),
+    *("partial_r", "partial_p", "partial_n", "partial_low", "partial_high"),
+    *("surface_r", "surface_p", "surface_n", "surface_low", "surface_high"),
     *("chance", "chance_corrected", "n_above_chance", "share_above_chance"),
     *("r_above_chance", "p_above_chance", "above_chance_low", "above_chance_high"),
     *("reliability", "r_noise_corrected"),
@@ -53,8 +54,9 @@ class Correlations:
             `models_agreeing` counts the models that have the same verdict on their own. `p_holm`
             adjusts `p_languages` for all rows of the same kind and method. `families_*` is the
             interval over resampled language families, `partial_*` the correlation given resource
-            level and script, `*_above_chance` the correlation over languages above chance, and
-            `r_noise_corrected` an estimate of r with exact accuracies.
+            level and script, `surface_*` given the surface baseline, `*_above_chance` the
+            correlation over languages above chance, and `r_noise_corrected` an estimate of r with
+            exact accuracies.
         comparisons: one row per pair of scores, model and benchmark, in `COMPARISON_COLUMNS`.
         notes: remarks for the reader.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,12 @@ from neuronxa_task.analysis.bootstrap import Resampler
 from neuronxa_task.analysis.dependent import compare
 from neuronxa_task.analysis.fisher import fisher_mean
 from neuronxa_task.analysis.pairing import AccuracyJoin
-from neuronxa_task.analysis.partial import covariates, partial_correlation
+from neuronxa_task.analysis.partial import (
+    Partial,
+    covariates,
+    given_surface,
+    partial_correlation,
+)
 from neuronxa_task.analysis.points import MIN_POINTS, Interval, Points, UndefinedCorrelation
 from neuronxa_task.analysis.published import published_correlation
 from neuronxa_task.analysis.selection import Selection
@@ -111,7 +116,7 @@ class RowMaker:
         )
         if len(joins) == 1 and method == "pearson":
             row |= noise_corrected(groups[0][0], correlation.r)
-        return row | self._partial(groups, method) | self._above_chance(joins, score, method)
+        return row | self._partials(groups, method) | self._above_chance(joins, score, method)
 
     def _defined(
         self, mean: Mean, score: str
@@ -140,26 +145,17 @@ class RowMaker:
             return mean_correlation(groups, method, self.resampler)
         return correlate(samples[0], method, self.resampler)
 
-    def _partial(self, groups: Sequence[Sequence[Points]], method: str) -> dict[str, Any]:
-        """The partial correlation; for several samples, the mean of theirs."""
+    def _partials(self, groups: Sequence[Sequence[Points]], method: str) -> dict[str, Any]:
+        """The partial correlations given resource level and script, and given the surface."""
         if method == "kendall":
             return {}
         confidence = self.resampler.bootstrap.confidence
-        try:
-            partials = [
-                [
-                    partial_correlation(points, covariates(points.labels), method, confidence)
-                    for points in group
-                ]
-                for group in groups
-            ]
-        except UndefinedCorrelation:
-            return {}
-        r = fisher_mean([fisher_mean([partial.r for partial in group]) for group in partials])
-        if sum(map(len, partials)) > 1:
-            return {"partial_r": r}
-        return {"partial_r": r, "partial_p": partials[0][0].p} | _ends(
-            "partial_", partials[0][0].interval
+
+        def given_level_and_script(points: Points) -> Partial:
+            return partial_correlation(points, covariates(points.labels), method, confidence)
+
+        return _partial("partial_", groups, given_level_and_script) | _partial(
+            "surface_", groups, lambda points: given_surface(points, method, confidence)
         )
 
     def _above_chance(
@@ -223,3 +219,23 @@ def _ends(name: str, interval: Interval | None) -> dict[str, float]:
     if interval is None:
         return {}
     return {f"{name}low": interval.low, f"{name}high": interval.high}
+
+
+def _partial(
+    name: str, groups: Sequence[Sequence[Points]], of: Callable[[Points], Partial]
+) -> dict[str, float]:
+    """Columns of a partial correlation; of several samples, the mean of theirs if all have one."""
+    try:
+        partials = [[of(points) for points in group] for group in groups]
+    except UndefinedCorrelation:
+        return {}
+    if sum(map(len, partials)) > 1:
+        means = [fisher_mean([partial.r for partial in group]) for group in partials]
+        return {f"{name}r": fisher_mean(means)}
+    (partial,) = partials[0]
+    return {
+        f"{name}r": partial.r,
+        f"{name}p": partial.p,
+        f"{name}n": partial.n,
+        **_ends(name, partial.interval),
+    }

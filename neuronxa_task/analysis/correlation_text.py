@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
-from neuronxa_task.analysis.verdict import sentences
+from neuronxa_task.analysis.verdict import given_surface, sentences
 from neuronxa_task.tables import (
     interval,
     number,
@@ -48,6 +48,7 @@ def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
             "without one": interval(row["leave_one_out_low"], row["leave_one_out_high"]),
             "95% by family": interval(row["families_low"], row["families_high"]),
             "partial r": number(row["partial_r"]),
+            "given surface": _given_surface(row),
             "above chance": _above_chance(row),
             "corrected for noise": number(row["r_noise_corrected"]),
             "paper": number(row["paper"], 4),
@@ -55,7 +56,14 @@ def shown_correlations(table: pd.DataFrame) -> pd.DataFrame:
         }
         for row in records(table)
     ]
-    optional = ["partial r", "above chance", "corrected for noise", "paper", "note"]
+    optional = [
+        "partial r",
+        "given surface",
+        "above chance",
+        "corrected for noise",
+        "paper",
+        "note",
+    ]
     return without_empty(pd.DataFrame(rows), optional)
 
 
@@ -64,6 +72,13 @@ def _whose(row: dict[str, Any]) -> str:
         return str(row["model"])
     what = "mean of" if row["kind"] == MEAN else "pooled:"
     return f"{what} {row['models']} models"
+
+
+def _given_surface(row: dict[str, Any]) -> str:
+    """r given the surface baseline, and its interval where there is one."""
+    r = number(row["surface_r"])
+    is_of_one = r and number(row["surface_low"])
+    return f"{r} {interval(row['surface_low'], row['surface_high'])}" if is_of_one else r
 
 
 def _above_chance(row: dict[str, Any]) -> str:
@@ -137,7 +152,7 @@ def summary_text(found: Correlations) -> str:
     if method not in set(found.table["method"]):
         method = str(found.table["method"].iloc[0])
     rows = records(found.table[found.table["method"] == method])
-    verdicts = [line for row in _main_rows(rows) for line in sentences(row)]
+    verdicts = [line for row in _main_rows(rows) for line in (*sentences(row), *given_surface(row))]
     lines = verdicts[:SUMMARY_VERDICTS]
     if not lines:
         lines = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]

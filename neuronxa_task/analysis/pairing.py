@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 OFTEN_BELOW = 0.25
 """Fraction of languages significantly below chance above which a note says so."""
 ACCURACY = ["accuracy", "stderr", "above_chance"]
+ALIGNMENT_ONLY = (
+    "the results hold alignment only; run a benchmark in the same languages, such as "
+    "belebele_fra_Latn, or name other benchmarks with --pattern mybench=mytask_{lang}"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +38,10 @@ class AccuracyJoin:
         benchmark: name of the downstream benchmark.
         metric: name of its metric.
         pivot: pivot language of the alignment.
-        table: one row per language (index), one column per score (NaN where missing), and
-            `accuracy` (corrected for chance or relative to the pivot if asked for), `stderr`, its
-            standard error (NaN if the file has none), and `above_chance`, whether it is
-            significantly above chance (true if the chance level is not known).
+        table: one row per language (index), one column per score, `surface`, the surface baseline
+            (NaN where missing), `accuracy` (corrected for chance or relative to the pivot if asked
+            for), `stderr`, its standard error (NaN if the file has none), and `above_chance`,
+            whether it is significantly above chance (true if the chance level is not known).
         unpaired: one row per language with alignment but without accuracy, one column per score
             (NaN where missing).
         bounds: the range of `accuracy`.
@@ -92,6 +96,7 @@ class AccuracyJoin:
             tuple(rows.index),
             (score.upper(), self.metric),
             rows["stderr"].to_numpy(np.float64),
+            rows["surface"].to_numpy(np.float64),
         )
 
 
@@ -160,13 +165,10 @@ def without_joins(selected: SelectedRows, choice: Selection, notes: list[str]) -
     if selected.alignment.empty:
         return f"the results hold no {one_of(choice.scores)}"
     if selected.accuracy.empty:
-        return (
-            "the results hold alignment only; run a benchmark in the same languages, such as "
-            "belebele_fra_Latn, or name other benchmarks with --pattern mybench=mytask_{lang}"
-        )
+        return ALIGNMENT_ONLY
     measured = selected.accuracy.dropna(subset="value")
-    reasons = [_too_few(selected.alignment, measured, relative=choice.relative), *notes[:3]]
-    return "; ".join(reasons)
+    few = _too_few(selected.alignment, measured, relative=choice.relative)
+    return "; ".join([few, *notes[:3]])
 
 
 def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
@@ -188,6 +190,7 @@ def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
         scores = scores.drop(index=pivot, errors="ignore")
         if choice.include_pivot:
             scores.loc[pivot] = 1.0
+        aligned = scores.assign(surface=selected.surface_of(model, corpus, scores.index))
         own = accuracy[accuracy["model"] == model]
         for (benchmark, metric), of_benchmark in own.groupby(["benchmark", "metric"]):
             limits = limits_of[str(benchmark), str(metric)]
@@ -199,7 +202,7 @@ def _joins(selected: SelectedRows, choice: Selection) -> Iterator[AccuracyJoin]:
                 benchmark=str(benchmark),
                 metric=str(metric),
                 pivot=pivot,
-                table=scores.join(measured.dropna(subset="accuracy"), how="inner").sort_index(),
+                table=aligned.join(measured.dropna(subset="accuracy"), how="inner").sort_index(),
                 unpaired=scores[~scores.index.isin(measured.index)].sort_index(),
                 bounds=limits,
                 pivot_accuracy=None if of_pivot is None else float(of_pivot),
@@ -259,12 +262,9 @@ def _scaled(join: AccuracyJoin, offset: float, divisor: float) -> AccuracyJoin:
         accuracy=(join.table["accuracy"] - offset) / divisor, stderr=join.table["stderr"] / divisor
     )
     pivot = join.pivot_accuracy
-    return replace(
-        join,
-        table=table,
-        bounds=join.bounds.scaled(offset, divisor),
-        pivot_accuracy=None if pivot is None else (pivot - offset) / divisor,
-    )
+    scaled = None if pivot is None else (pivot - offset) / divisor
+    limits = join.bounds.scaled(offset, divisor)
+    return replace(join, table=table, bounds=limits, pivot_accuracy=scaled)
 
 
 def _too_few(alignment: pd.DataFrame, accuracy: pd.DataFrame, *, relative: bool) -> str:

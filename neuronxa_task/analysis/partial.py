@@ -1,4 +1,8 @@
-"""Partial correlation: alignment with accuracy, given a language's resource level and script."""
+"""Partial correlation: alignment with accuracy, given what else may explain both.
+
+That is a language's resource level and script, or its surface baseline: the fraction of sentence
+pairs that find each other by shared names, numbers and punctuation.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCorrelation
+from neuronxa_task.analysis.points import (
+    Floats,
+    Interval,
+    Points,
+    UndefinedCorrelation,
+    is_constant,
+)
 from neuronxa_task.languages.resource_levels import UNKNOWN, resource_level
 
 MIN_FREEDOM = 5
@@ -17,12 +27,21 @@ MIN_FREEDOM = 5
 
 @dataclass(frozen=True)
 class Partial:
-    """A partial correlation, its two-sided p, Fisher's interval, and the number of covariates."""
+    """A partial correlation.
+
+    Attributes:
+        r: coefficient.
+        p: two-sided.
+        interval: Fisher's.
+        covariates: number of independent ones.
+        n: number of languages.
+    """
 
     r: float
     p: float
     interval: Interval
     covariates: int
+    n: int
 
 
 def covariates(labels: Sequence[Hashable]) -> Floats:
@@ -44,6 +63,22 @@ def covariates(labels: Sequence[Hashable]) -> Floats:
             for code, level in zip(codes, levels, strict=True)
         ]
     )
+
+
+def given_surface(points: Points, method: str, confidence: float = 0.95) -> Partial:
+    """The partial correlation given the surface baseline, over the languages that have one.
+
+    Raises:
+        UndefinedCorrelation: too few languages have one, it is the same for all, or it explains x
+            or y.
+    """
+    known = points.with_surface()
+    assert known.surface is not None
+    if len(known.x) <= MIN_FREEDOM:
+        raise UndefinedCorrelation(f"{len(known.x)} languages with a surface baseline are too few")
+    if is_constant(known.surface):
+        raise UndefinedCorrelation("the surface baseline is the same for all languages")
+    return partial_correlation(known, known.surface[:, None], method, confidence)
 
 
 def partial_correlation(
@@ -78,9 +113,7 @@ def partial_correlation(
         fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
         residuals.append(values - fitted)
         if np.linalg.norm(residuals[-1]) <= 1e-9 * np.linalg.norm(values - values.mean()):
-            raise UndefinedCorrelation(
-                "resource level and script explain alignment or accuracy exactly"
-            )
+            raise UndefinedCorrelation("the covariates explain alignment or accuracy exactly")
     r = float(np.clip(stats.pearsonr(*residuals).statistic, -1 + 1e-12, 1 - 1e-12))
     freedom = n - 2 - rank
     t = r * np.sqrt(freedom / (1 - r**2))
@@ -88,5 +121,5 @@ def partial_correlation(
     half_width = stats.norm.ppf((1 + confidence) / 2) * error
     low, high = np.tanh(np.arctanh(r) + np.array([-half_width, half_width]))
     return Partial(
-        r, float(2 * stats.t.sf(abs(t), freedom)), Interval(float(low), float(high)), rank
+        r, float(2 * stats.t.sf(abs(t), freedom)), Interval(float(low), float(high)), rank, n
     )

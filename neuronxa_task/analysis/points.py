@@ -28,6 +28,8 @@ class Points:
         labels: language of each point. Points with equal labels are drawn together in a bootstrap.
         names: what x and y are, for messages.
         errors: `[n]`, standard errors of y, NaN where unknown; `None` if all are unknown.
+        surface: `[n]`, fraction of sentence pairs that find each other by shared tokens alone, NaN
+            where unknown; `None` if all are unknown.
     """
 
     x: Floats
@@ -35,6 +37,7 @@ class Points:
     labels: Sequence[Hashable]
     names: tuple[str, str] = ("alignment", "accuracy")
     errors: Floats | None = None
+    surface: Floats | None = None
 
     def require_correlation(self) -> None:
         """Check that these points have a correlation.
@@ -49,6 +52,19 @@ class Points:
                 raise UndefinedCorrelation(
                     f"{name} is the same, {values[0]:.4g}, for all {len(values)} languages"
                 )
+
+    def with_surface(self) -> Points:
+        """The points whose surface baseline is known; the attribute is then not `None`."""
+        surface = np.full(len(self.x), np.nan) if self.surface is None else self.surface
+        known = ~np.isnan(surface)
+        return replace(
+            self,
+            x=self.x[known],
+            y=self.y[known],
+            labels=[label for label, is_known in zip(self.labels, known, strict=True) if is_known],
+            errors=None if self.errors is None else self.errors[known],
+            surface=surface[known],
+        )
 
     def labelled(self, label: Callable[[Hashable], Hashable]) -> Points:
         """The same points with other labels, such as language families."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -76,12 +77,18 @@ class SelectedRows:
         accuracy: one row per model, downstream benchmark and language, with one metric per
             benchmark; `value` is NaN if a language has only other metrics.
         notes: what is missing, and which settings differ if that is allowed.
+        surface: the surface baseline by model, alignment benchmark and language, where known.
     """
 
     scored: pd.DataFrame
     alignment: pd.DataFrame
     accuracy: pd.DataFrame
     notes: tuple[str, ...]
+    surface: Mapping[tuple[str, str, str], float]
+
+    def surface_of(self, model: str, corpus: str, languages: Iterable[str]) -> list[float]:
+        """The surface baseline of each language, NaN where unknown."""
+        return [self.surface.get((model, corpus, code), math.nan) for code in languages]
 
     def require_alignment(self, choice: Selection) -> None:
         """Check that the selection has alignment scores.
@@ -114,7 +121,13 @@ def select(results: Results, choice: Selection) -> SelectedRows:
     mixed = require_same_settings(both, allow_mixed=choice.allow_mixed)
     if alignment.empty:
         without_score = []
-    return SelectedRows(scored, alignment, accuracy, (*without_score, *without_metric, *mixed))
+    surface = {
+        key: about.surface
+        for key, about in results.uncertainties.items()
+        if about.surface is not None
+    }
+    notes = (*without_score, *without_metric, *mixed)
+    return SelectedRows(scored, alignment, accuracy, notes, surface)
 
 
 def _accuracy_of(results: Results, choice: Selection) -> tuple[pd.DataFrame, list[str]]:

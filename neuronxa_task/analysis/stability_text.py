@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.stability import OVER_LANGUAGES, Stability, sizes_of
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CURVES_ON_SCREEN = 3
-MOST_LINES = 8
 
 
 def shown_curves(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,51 +76,3 @@ def summary_text(found: Stability) -> str:
         lines += ["", "Mean over languages [band], and Kendall's tau with the ranking by all:"]
         lines.append(screen(curves, rows=15, more="--output FOLDER", indent="  "))
     return "\n".join(lines)
-
-
-def draw_curves(table: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """A picture per alignment benchmark and score: the mean over languages of each model.
-
-    Of a single model, with its band, and its languages as faint lines.
-
-    Raises:
-        NeuronXAError: a format is unknown.
-        OSError: a picture cannot be written.
-    """
-    from neuronxa_task.report.chart import Axis, Band, Chart, Line, Lines, Section, upper_limit
-    from neuronxa_task.report.names import short_names
-    from neuronxa_task.report.pictures import Studio
-
-    charts = []
-    for (alignment, score), rows in table.groupby(["alignment", "score"], sort=False):
-        means = rows[rows["language"] == OVER_LANGUAGES]
-        names = short_names(list(dict.fromkeys(means["model"])))
-        lines, bands = [], []
-        if len(names) == 1:
-            for code, of_language in rows.groupby("language", sort=False):
-                if code != OVER_LANGUAGES:
-                    lines.append(Line(str(code), _points(of_language)))
-            banded = means.dropna(subset="low")
-            ends = zip(banded["n"], banded["low"], banded["high"], strict=True)
-            if len(banded) > 1:
-                bands.append(Band("95 % band", [(float(n), low, high) for n, low, high in ends]))
-        for place, (model, of_model) in enumerate(means.groupby("model", sort=False)):
-            colour = place if place < MOST_LINES else None
-            name = "mean over languages" if len(names) == 1 else names[str(model)]
-            lines.append(Line(name, _points(of_model), colour, bold=len(names) == 1))
-        highest = [*rows["value"], *(high for band in bands for *_, high in band.points)]
-        drawing = Lines(
-            Axis("sentence pairs", 0, float(rows["n"].max())),
-            Axis(str(score).upper(), 0.0, upper_limit(highest)),
-            lines,
-            bands,
-        )
-        caption = f"{str(score).upper()} by number of sentence pairs, {alignment}"
-        charts.append(Chart(f"stability {alignment} {score}", caption, {}, [drawing]))
-    studio = Studio(folder, formats)
-    studio.draw(Section(charts, []))
-    return studio.written
-
-
-def _points(rows: pd.DataFrame) -> list[tuple[float, float]]:
-    return [(float(n), float(value)) for n, value in zip(rows["n"], rows["value"], strict=True)]

@@ -63,6 +63,18 @@ def sentences(row: Mapping[str, Any]) -> list[str]:
     return told
 
 
+def given_surface(row: Mapping[str, Any]) -> list[str]:
+    """A sentence on r given the surface baseline; none without a claim or a baseline."""
+    if row["verdict"] == CANNOT_TELL or not (r := number(row["surface_r"], 2)):
+        return []
+    if number(row["surface_low"]):
+        low, high = number(row["surface_low"], 2), number(row["surface_high"], 2)
+        figures = f"partial r = {r} ({low} to {high}, n = {int(row['surface_n'])})"
+    else:
+        figures = f"mean partial r = {r}"
+    return [f"Given the share of pairs that find each other by shared tokens alone, {figures}."]
+
+
 def _accuracy(row: Mapping[str, Any]) -> str:
     benchmarks = str(row["benchmark"]).split(", ")
     if len(benchmarks) > 1:

@@ -25,6 +25,7 @@ def correlate(
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
@@ -69,7 +70,7 @@ def correlate(
     require_methods(chosen)
     if not full and output is None:
         chosen = [SUMMARY_METHOD if SUMMARY_METHOD in chosen else chosen[0]]
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
+    read = options.read(results, pattern, alias, num_fewshot, chat_template, pivot)
     joins, notes = pair(read, choice)
     tables = correlation_table(
         joins,

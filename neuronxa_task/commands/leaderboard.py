@@ -38,6 +38,7 @@ def leaderboard(
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     output: Annotated[
         Optional[Path],  # noqa: UP045
@@ -82,7 +83,7 @@ def leaderboard(
         stored=None if add_to is None else add_to / STORED,
         patterns=pattern or (),
         aliases=alias or (),
-        runs=RunChoice(num_fewshot, chat_template),
+        runs=RunChoice(num_fewshot, chat_template, pivot),
     )
     output = output or add_to
     found = board.leaderboard(

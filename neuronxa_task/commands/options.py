@@ -52,6 +52,12 @@ ChatTemplate = Annotated[
         show_default=False,
     ),
 ]
+Pivot = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help="Pivot language, where a run has several (FLORES code); each run's first by default."
+    ),
+]
 Scores = Annotated[
     str, typer.Option(help="Alignment scores: nasca, navca, mexa, nasca_max, navca_max, mexa_max.")
 ]
@@ -130,6 +136,7 @@ def read(
     alias: Sequence[str] | None,
     num_fewshot: int | None,
     chat_template: bool | None,
+    pivot: str | None,
 ) -> Results:
     """Read result files according to the shared options."""
     from neuronxa_task.results import RunChoice, read_results
@@ -138,7 +145,7 @@ def read(
         results,
         patterns=pattern or (),
         aliases=alias or (),
-        runs=RunChoice(num_fewshot, chat_template),
+        runs=RunChoice(num_fewshot, chat_template, pivot),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -26,10 +25,23 @@ def pairs(
 
     Example: neuronxa pairs results/ --output pairs/
     """
-    from neuronxa_task.analysis.language_pairs import draw, pair_table, read_pairs, summary
+    from neuronxa_task.analysis.language_pairs import pair_matrices, pair_table, summary
+    from neuronxa_task.errors import NeuronXAError, one_of
+    from neuronxa_task.report.asked import pair_map
+    from neuronxa_task.report.chart import Chart, Section
+    from neuronxa_task.report.pictures import Studio
+    from neuronxa_task.results import read_results
     from neuronxa_task.tables import write
 
-    matrices, notes = read_pairs(results, options.names(scores))
+    read = read_results(results)
+    matrices, left_out = pair_matrices(read, options.names(scores))
+    if not matrices:
+        raise NeuronXAError(
+            f"no result file holds pairs of 3 or more languages for {one_of(options.names(scores))}"
+            "; score a model with lm_eval --tasks neuronxa_flores_core --metadata "
+            "'{\"pairs\": true}'"
+        )
+    notes = [*read.notes, *left_out]
     typer.echo("\n".join(summary(matrix) for matrix in matrices))
     options.echo_notes(notes)
     if output is not None:
@@ -40,7 +52,15 @@ def pairs(
             notes=notes,
             formats=("csv", "parquet"),
         )
-        for matrix in matrices:
-            name = re.sub(r"[^a-z0-9]+", "-", f"{matrix.model}-{matrix.alignment}".lower())
-            paths += draw(matrix, output, f"pairs-{name[:80]}-{matrix.score}")
-        options.echo_files(paths)
+        charts = [
+            Chart(
+                f"pairs {matrix.model} {matrix.alignment} {matrix.score}",
+                f"{matrix.model}: {matrix.score.upper()} of every pair of languages",
+                {},
+                [pair_map(matrix)],
+            )
+            for matrix in matrices
+        ]
+        studio = Studio(output, ("svg", "png"))
+        studio.draw(Section(charts, []))
+        options.echo_files([*paths, *studio.written])

@@ -22,6 +22,7 @@ def predict(
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     chance: options.Chance = None,
     chance_corrected: options.ChanceCorrected = False,
@@ -54,7 +55,7 @@ def predict(
         chance=chance,
         chance_corrected=chance_corrected,
     )
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
+    read = options.read(results, pattern, alias, num_fewshot, chat_template, pivot)
     tables = predictions(read, choice, score=score)
     if full:
         typer.echo(full_text(tables, score) + "\n")

@@ -38,6 +38,7 @@ def report(
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     chance: options.Chance = None,
     chance_corrected: options.ChanceCorrected = False,
@@ -48,7 +49,7 @@ def report(
     """
     from neuronxa_task.report import write_report
 
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
+    read = options.read(results, pattern, alias, num_fewshot, chat_template, pivot)
     selection = options.choice_of(
         *(scores, alignment, benchmarks, metric),
         relative=relative,

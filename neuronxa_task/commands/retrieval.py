@@ -15,6 +15,7 @@ def retrieval(
     alias: options.Aliases = None,
     num_fewshot: options.NumFewshot = None,
     chat_template: options.ChatTemplate = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     output: options.Output = None,
 ) -> None:
@@ -29,7 +30,7 @@ def retrieval(
     from neuronxa_task.analysis.retrieval import published_lines, retrieval_table, shown
     from neuronxa_task.tables import screen, write
 
-    read = options.read(results, pattern, alias, num_fewshot, chat_template)
+    read = options.read(results, pattern, alias, num_fewshot, chat_template, pivot)
     retrieved = retrieval_table(
         read,
         options.choice_of(

@@ -27,15 +27,15 @@ def stability(
 
     Example: neuronxa stability results/ --output stability/
     """
-    from neuronxa_task.analysis.stability import read_curves
     from neuronxa_task.analysis.stability import stability as stability_of
+    from neuronxa_task.analysis.stability_curves import read_curves
     from neuronxa_task.analysis.stability_text import (
-        draw_curves,
         shown_curves,
         shown_rankings,
         summary_text,
     )
     from neuronxa_task.errors import NeuronXAError
+    from neuronxa_task.report.stability_lines import draw_curves
     from neuronxa_task.tables import write
 
     curves, read_notes = read_curves(

@@ -10,20 +10,11 @@ from typing import Any
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.demo import MODEL_DIR
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.harness import run_module
+from neuronxa_task.harness import QUIET, run_module
 from neuronxa_task.report import write_report
 from neuronxa_task.results import read_results
 
 TASKS = ("neuronxa_phrasebook", "phrasebook_translation")
-QUIET = {
-    "LMEVAL_LOG_LEVEL": "ERROR",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "DATASETS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # transformers 5.0 shows its own whatever tqdm's delay
-    "TQDM_DELAY": "3",
-}
-"""Log only errors; show a progress bar only for steps longer than three seconds."""
-
 TITLE = "The demo: a tiny model and its phrasebook in ten languages"
 
 

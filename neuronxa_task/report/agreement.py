@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_rows import MEAN, POOLED
-from neuronxa_task.analysis.verdict import CANNOT_TELL, sentences
+from neuronxa_task.analysis.verdict import CANNOT_TELL, given_surface, sentences
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.tables import MISSING, written
 from neuronxa_task.tables import number
@@ -144,7 +144,7 @@ def _whole(value: Any) -> str:
 
 
 def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
-    """What else bears on a claim: data size and script, families, and single languages.
+    """What else bears on a claim: data size and script, shared tokens, families, single languages.
 
     Of a correlation that claims nothing there is nothing to qualify.
     """
@@ -154,6 +154,7 @@ def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
         what = "mean partial r" if number(row["partial_low"]) == "" else "partial r"
         ends = _ends(row, "partial_low", "partial_high")
         yield f"Given the languages’ resource level and script, {what} = {partial}{ends}."
+    yield from given_surface(row)
     if ends := _ends(row, "families_low", "families_high"):
         count = int(row["families"])
         crosses = row["families_low"] <= 0 <= row["families_high"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Union
+from typing import Any, Union
 
 ROUND_LIMITS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6)
 MARGIN = 0.06
@@ -146,6 +146,25 @@ class Heatmap:
     measure: str
 
 
+@dataclass(frozen=True, eq=False)
+class PairMap:
+    """Languages by languages as colour, beside their tree.
+
+    Attributes:
+        names: of the languages, in the tree's order.
+        values: symmetric, by language and language; the diagonal is not shown.
+        links: the tree, as `scipy.cluster.hierarchy` writes it.
+        limit: value of the brightest colour; 0 is the darkest.
+        measure: what the colours mean.
+    """
+
+    names: Sequence[str]
+    values: Sequence[Sequence[float]]
+    links: Any
+    limit: float
+    measure: str
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value and the ends of its interval, if it has one."""
@@ -180,7 +199,7 @@ class Estimates:
     apart: bool
 
 
-Drawing = Union[Scatter, Lines, Heatmap, Estimates]  # noqa: UP007 -- evaluated on Python 3.10
+Drawing = Union[Scatter, Lines, Heatmap, PairMap, Estimates]  # noqa: UP007 -- evaluated on Python 3.10
 
 
 @dataclass(frozen=True)

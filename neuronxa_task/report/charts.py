@@ -10,6 +10,7 @@ from neuronxa_task.report.chart import (
     COLOURS,
     Axis,
     Chart,
+    Drawing,
     Estimate,
     EstimateRow,
     Estimates,
@@ -69,7 +70,7 @@ class Charts:
         kind: str,
         caption: str,
         keys: Mapping[str, int],
-        drawings: Sequence[Scatter | Lines | Heatmap | Estimates],
+        drawings: Sequence[Drawing],
         *of: str,
     ) -> Chart:
         """A chart, whose name and caption say model and text where there are several.

@@ -44,6 +44,9 @@ DEFAULTS = {
 SINGLE_MARKS = 40
 """Up to so many marks of a group are elements of their own."""
 
+NATURAL = 1.4
+"""Pixels for a point of a drawing in its own size: its small text has 10."""
+
 SEPARATOR, NEXT = "|", ";"
 """Between the parts of what pointing at a mark tells, and before the next mark."""
 
@@ -96,6 +99,10 @@ class Inliner:
         attributes = {"viewBox": root.get("viewBox", ""), "role": "img", "aria-label": summary}
         root.attrib.clear()
         root.attrib.update(attributes, **{"class": "chart", "stroke-linejoin": "round"})
+        if drawn.natural:
+            _, _, width, height = map(float, attributes["viewBox"].split())
+            root.set("width", f"{width * NATURAL:.0f}")
+            root.set("height", f"{height * NATURAL:.0f}")
         return Markup(ElementTree.tostring(root, encoding="unicode").replace(" />", "/>"))
 
     @property

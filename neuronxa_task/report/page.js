@@ -281,6 +281,10 @@ function cellAt(image, event) {
   const digits = rows[row]?.slice(2 * layer, 2 * layer + 2);
   if (!digits) return undefined;
   const value = digits === MISSING ? "no neurons" : (parseInt(digits, 36) / 1000).toFixed(3);
+  if (image.dataset.pairs) {
+    const [one, other] = [row, layer].map((place) => names.split("\t")[place]);
+    return row === layer ? one : `${one} and ${other}\n${value}`;
+  }
   return `${names.split("\t")[row]}\nlayer ${layer + Number(first)}: ${value}`;
 }
 

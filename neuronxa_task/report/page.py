@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_text import shown_comparisons, shown_correlations
+from neuronxa_task.analysis.stability_text import shown_rankings
 from neuronxa_task.report.agreement import Group, in_words, summary
+from neuronxa_task.report.asked import AllCharts
 from neuronxa_task.report.cautions import cautions
-from neuronxa_task.report.charts import Charts
 from neuronxa_task.report.content import SURFACE, Content
 from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
@@ -59,9 +60,8 @@ def render(
     values = {
         **_agreement(content, correlations, groups),
         **_tables(content),
-        **_charts(content, groups, studio),
+        **_charts(content, groups, studio, notes),
         "models": list(names.values()),
-        "notes": notes,
         "metrics": content.metrics,
     }
     page = template.render(
@@ -107,6 +107,8 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
         ("scatter", "Scatter", values["scatters"].charts),
         ("layers", "Layers", values["layers"].charts),
         ("heatmap", "Heatmap", values["heatmaps"].charts),
+        ("pairs", "Language pairs", values["pairs"].charts),
+        ("stability", "Sentence pairs", values["stability"].charts),
         ("models", "Models", values["model_rows"]),
         ("retrieval", "Retrieval", values["retrieval"].charts),
         ("reproduce", "Signatures", True),
@@ -175,8 +177,10 @@ def _facts(content: Content) -> Iterator[tuple[str, str]]:
     yield "Runs of", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
 
-def _charts(content: Content, groups: Sequence[Group], studio: Studio) -> dict[str, Any]:
-    charts = Charts(content)
+def _charts(
+    content: Content, groups: Sequence[Group], studio: Studio, notes: Sequence[str]
+) -> dict[str, Any]:
+    charts = AllCharts(content)
     return {
         "correlations": studio.draw(charts.correlations(groups)),
         "scatters": studio.draw(charts.scatters()),
@@ -185,5 +189,9 @@ def _charts(content: Content, groups: Sequence[Group], studio: Studio) -> dict[s
         "depth": studio.draw(charts.depth_curves()),
         "dots": studio.draw(charts.model_dots()),
         "retrieval": studio.draw(charts.retrieval()),
+        "pairs": studio.draw(charts.pairs()),
+        "stability": studio.draw(charts.stability()),
+        "rankings": charts.curves and shown_rankings(charts.curves.table),
+        "notes": [*notes, *charts.notes],
         "uncompared": len(content.models) - len(charts.compared),
     }

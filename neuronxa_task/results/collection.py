@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neuronxa_task.errors import NeuronXAError, one_of
-from neuronxa_task.languages import FLORES_PIVOT
+from neuronxa_task.languages import FLORES_PIVOT, to_flores
 from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
 from neuronxa_task.languages.benchmarks import Pattern, TaskPlace
 from neuronxa_task.results.comparable import facts_of, settings_of, weights_of
 from neuronxa_task.results.files import ResultFile, printable
 from neuronxa_task.results.means import with_means
+from neuronxa_task.results.pivots import further_pivots, with_pivot
 from neuronxa_task.results.task_runs import TaskRun, is_predict_only, measures, place_of, read_task
 
 SIBLINGS = frozenset(PIVOT_SIBLINGS.values())
@@ -21,21 +22,23 @@ SIBLINGS = frozenset(PIVOT_SIBLINGS.values())
 
 @dataclass(frozen=True)
 class RunChoice:
-    """Which runs of benchmarks to use; NeuronXA's tasks have no such settings.
+    """Which runs to use: of benchmarks by their prompts, of NeuronXA's tasks by the pivot.
 
     Attributes:
         num_fewshot: number of few-shot examples; `None` for any.
         chat_template: whether the model's chat template was applied; `None` for either.
+        pivot: code of the pivot language; `None` for the first pivot of every run.
     """
 
     num_fewshot: int | None = None
     chat_template: bool | None = None
+    pivot: str | None = None
 
     def takes(self, run: TaskRun) -> bool:
         """Whether the choice includes a run."""
         facts = facts_of(run.signature)
         if "pivot" in facts:
-            return True
+            return self.pivot is None or run.pivot == to_flores(self.pivot)
         if self.num_fewshot is not None and facts.get("shots") != str(self.num_fewshot):
             return False
         return self.chat_template is None or (facts.get("chat") == "applied") == self.chat_template
@@ -77,9 +80,15 @@ class Collection:
     served: dict[str, str] = field(default_factory=dict)
     tasks: dict[str, None] = field(default_factory=dict)
     has_benchmark: bool = False
+    further_pivots: dict[str, None] = field(default_factory=dict)
+    other_pivots: Counter[str] = field(default_factory=Counter)
+    has_alignment: bool = False
 
     def add(self, file: ResultFile, model: str) -> None:
         """Add the tasks of a file; files must come in order of date, oldest first."""
+        self.further_pivots |= dict.fromkeys(further_pivots(file))
+        if self.choice.pivot is not None:
+            file = with_pivot(file, self.choice.pivot)
         silent = self._parts_of_groups(file)
         for task, values in file.part("results").items():
             self.tasks[task] = None
@@ -111,12 +120,16 @@ class Collection:
         if not run.numbers:
             return
         if not self.choice.takes(run):
-            self.not_chosen[facts_of(run.signature).get("shots", "unknown")] += 1
+            if run.pivot is not None:
+                self.other_pivots[run.pivot] += 1
+            else:
+                self.not_chosen[facts_of(run.signature).get("shots", "unknown")] += 1
             return
         before = self.runs.get((run.model, run.task))
         if before is not None:
             self.replaced[_change(before.signature, run.signature)] += 1
-        self.has_benchmark |= "pivot" not in facts_of(run.signature)
+        self.has_benchmark |= run.pivot is None
+        self.has_alignment |= run.pivot is not None
         self.runs[run.model, run.task] = run
 
     def forget(self) -> None:
@@ -149,11 +162,29 @@ class Collection:
         for _, task in sorted(self.siblings.keys() - used):
             self.unknown[printable(task)] = None
 
+    def _pivot_notes(self) -> Iterator[str]:
+        named = one_of(sorted(self.other_pivots))
+        if self.choice.pivot is None:
+            if self.further_pivots:
+                yield (
+                    "the scores are those with each run's first pivot; see also --pivot "
+                    f"{one_of(self.further_pivots)}"
+                )
+        elif self.other_pivots:
+            if not self.has_alignment:
+                pivots = one_of(sorted({*self.other_pivots, *self.further_pivots}))
+                raise NeuronXAError(
+                    f"no NeuronXA task was scored with the pivot {self.choice.pivot!r}; --pivot "
+                    f"can be: {pivots}"
+                )
+            total = self.other_pivots.total()
+            yield f"{total} results left out, with another pivot than chosen ({named})"
+
     def notes(self) -> Iterator[str]:
         """Notes on everything that was left out, replaced or substituted.
 
         Raises:
-            NeuronXAError: no run has the chosen settings.
+            NeuronXAError: no run has the chosen settings or pivot.
         """
         for pattern in self.patterns:
             if pattern.given and not any(pattern.place(task) for task in self.tasks):
@@ -169,6 +200,7 @@ class Collection:
                     f"--num-fewshot {shots}"
                 )
             yield f"{total} results left out, with other settings than chosen ({shots} shots)"
+        yield from self._pivot_notes()
         if total := self.replaced.total():
             changes = (kind for kind in sorted(self.replaced) if kind)
             remarks = "".join(f", {self.replaced[kind]} of them with {kind}" for kind in changes)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from neuronxa_task.harness import RANDOM_MODEL, RANDOM_RUNNER
 from neuronxa_task.languages import FLORES_PIVOT, TATOEBA_PIVOT
 from neuronxa_task.results.comparable import shots_of
 from neuronxa_task.results.files import ResultFile, printable
@@ -40,7 +41,8 @@ def command_of(file: ResultFile) -> str:
         "--seed": _seeds(config),
         "--system_instruction": file.content.get("system_instruction"),
     }
-    words = ["lm_eval"]
+    is_random = options["--model"] == RANDOM_MODEL
+    words = ["python", "-m", RANDOM_RUNNER] if is_random else ["lm_eval"]
     for option, value in options.items():
         if value not in (None, ""):
             words += [option, str(value)]

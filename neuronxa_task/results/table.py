@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages.benchmarks import patterns_of
@@ -48,6 +48,8 @@ class Results:
         uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
             intervals of its scores and how far shared tokens alone find the pairs.
         hints: which models may be the same one, and how to join them.
+        recorded: of each (model, alignment benchmark, language) the `pairs` and `stability` that
+            its file has, unchecked.
     """
 
     table: pd.DataFrame
@@ -57,6 +59,7 @@ class Results:
     notes: tuple[str, ...]
     hints: tuple[str, ...] = ()
     uncertainties: Mapping[tuple[str, str, str], Uncertainty] = field(default_factory=dict)
+    recorded: Mapping[tuple[str, str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def alignment(self) -> pd.DataFrame:
@@ -145,5 +148,8 @@ def _results(collected: Collection, notes: Sequence[str], hints: Sequence[str]) 
             (run.model, run.benchmark, run.language): run.uncertainty
             for run in runs
             if run.uncertainty
+        },
+        recorded={
+            (run.model, run.benchmark, run.language): run.recorded for run in runs if run.recorded
         },
     )

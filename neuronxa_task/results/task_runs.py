@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from neuronxa_task.languages import to_flores
@@ -18,6 +18,10 @@ Profile = Mapping[str, list[float]]
 
 LARGEST = 1e50
 """Largest value of a metric; squares of larger numbers would overflow in the statistics."""
+
+
+RECORDED = ("pairs", "stability")
+"""What a NeuronXA task records only if it is asked to."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class TaskRun:
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
         unusable: what of it is no number.
         uncertainty: what a NeuronXA task tells of its scores beside their values.
+        recorded: its `RECORDED` metadata, as the file has it, unchecked.
         part: prompt or regional variety, where the benchmark is a mean over them; else `None`.
         parts: the runs that this one is the mean of.
     """
@@ -65,6 +70,7 @@ class TaskRun:
     profile: Profile | None
     unusable: Sequence[str]
     uncertainty: Uncertainty | None = None
+    recorded: Mapping[str, Any] = field(default_factory=dict)
     part: tuple[str, str] | None = None
     parts: Sequence[TaskRun] = ()
 
@@ -158,6 +164,7 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
         profile=profile or None,
         unusable=[printable(f"{what} ({task} in {file.path})") for what in unusable],
         uncertainty=uncertainty,
+        recorded={key: metadata[key] for key in RECORDED if signature and key in metadata},
         part=(where.prompt, where.variety) if where.prompt or where.variety else None,
     )
 

@@ -87,7 +87,10 @@ class PairResult:
 
 
 TaskResults = dict[int, PairResult]
-"""A task's results by document id."""
+"""A task's results with one pivot, by document id."""
+
+TaskKey = tuple[str, str]
+"""Name of a task, and a pivot."""
 
 
 def task_results(alignment: Alignment, documents: Sequence[int], task: TaskFacts) -> TaskResults:
@@ -142,7 +145,7 @@ def from_json(text: str) -> TaskResults:
 
 @dataclass(frozen=True)
 class TaskPairs:
-    """The sentence pairs of one task.
+    """The sentence pairs of one task with one pivot.
 
     Attributes:
         task: its name.
@@ -163,31 +166,42 @@ class TaskPairs:
     options: RequestOptions
 
     @property
+    def key(self) -> TaskKey:
+        """Names the pairs within a run, in which a task may have several pivots."""
+        return self.task, self.options.pivot
+
+    @property
     def own_target(self) -> list[str]:
         """The translations that this process encodes."""
         return [self.target[index] for index in self.own]
 
 
+def key_of(request: Request) -> TaskKey:
+    """The task and the pivot of a request."""
+    return request.task_name, request.args[2]["pivot"]
+
+
 def pairs_by_task(requests: Sequence[Request], processes: DataParallel) -> list[TaskPairs]:
-    """Group the requests of all processes by task.
+    """Group the requests of all processes by task and pivot, all pivots of a task in a row.
 
     Raises:
         NeuronXAError: a task has fewer than two sentence pairs.
     """
-    received: dict[str, dict[int, tuple[str, str, dict[str, Any]]]] = {}
+    received: dict[TaskKey, dict[int, tuple[str, str, dict[str, Any]]]] = {}
     for request in requests:
-        received.setdefault(request.task_name, {})[request.doc_id] = request.args
+        received.setdefault(key_of(request), {})[request.doc_id] = request.args
     everywhere = [received] if processes.replicated else processes.gather(received)
     tasks = []
-    for task in received:
-        documents = {i: request for part in everywhere for i, request in part[task].items()}
+    for key in received:
+        task, _ = key
+        documents = {i: request for part in everywhere for i, request in part[key].items()}
         ids = sorted(documents)
         if len(ids) < 2:
             raise NeuronXAError(
                 f"{task} has {len(ids)} sentence pair; at least 2 are needed: a pair is aligned "
                 "if it is closer than every other pair (increase --limit or num_sentences)"
             )
-        own = set(processes.own(sorted(received[task])))
+        own = set(processes.own(sorted(received[key])))
         options = RequestOptions(**documents[ids[0]][2])
         tasks.append(
             TaskPairs(

@@ -11,7 +11,7 @@ from torch import Tensor
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.scoring.all_pairs import LayerShape, VectorStore, score_all_pairs
 from neuronxa_task.scoring.data_parallel import Processes
-from neuronxa_task.scoring.language_pairs import TaskFacts, TaskPairs, TaskResults
+from neuronxa_task.scoring.language_pairs import TaskFacts, TaskKey, TaskPairs, TaskResults
 from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.settings import SCORE_OF, StateSettings
 
@@ -60,7 +60,7 @@ class PairGroup:
         self._store.add(options.target, target)
 
     def results(
-        self, results: Mapping[str, TaskResults], progress: Callable[[int], object]
+        self, results: Mapping[TaskKey, TaskResults], progress: Callable[[int], object]
     ) -> Iterator[tuple[TaskPairs, TaskFacts]]:
         """Every task with its facts, the scores with every other language among them.
 
@@ -79,7 +79,7 @@ class PairGroup:
                 }
                 for score, matrix in scores.items()
             }
-            facts = next(iter(results[task.task].values())).task
+            facts = next(iter(results[task.key].values())).task
             yield task, replace(facts, pairs=pairs)
 
     @property

@@ -18,9 +18,11 @@ from neuronxa_task.scoring.language_pairs import (
     PairResult,
     Request,
     TaskFacts,
+    TaskKey,
     TaskPairs,
     TaskResults,
     from_json,
+    key_of,
     pairs_by_task,
     task_results,
     to_json,
@@ -43,7 +45,7 @@ def answer(model: ScoredModel, requests: Sequence[Request]) -> list[PairResult]:
             has a single sentence pair.
     """
     results = _Scorer(model).results(pairs_by_task(requests, model.processes))
-    return [results[request.task_name][request.doc_id] for request in requests]
+    return [results[key_of(request)][request.doc_id] for request in requests]
 
 
 class _Scorer:
@@ -54,23 +56,23 @@ class _Scorer:
         self.encoder = SentenceEncoder(model)
         self.together = self.encoder.together
 
-    def results(self, tasks: Sequence[TaskPairs]) -> dict[str, TaskResults]:
-        """Score all tasks; results by task and document."""
+    def results(self, tasks: Sequence[TaskPairs]) -> dict[TaskKey, TaskResults]:
+        """Score all tasks; results by task, pivot and document."""
         from tqdm import tqdm
 
         groups = pair_groups(tasks, self.together, self.tokens.__getitem__)
-        kept = {task.task: group for group in groups for task in group.tasks}
-        keys = {task.task: self._finished_key(task, kept.get(task.task)) for task in tasks}
+        kept = {task.key: group for group in groups for task in group.tasks}
+        keys = {task.key: self._finished_key(task, kept.get(task.key)) for task in tasks}
         results = {
-            task.task: finished
+            task.key: finished
             for task in tasks
-            if (finished := self._finished(keys[task.task])) is not None
+            if (finished := self._finished(keys[task.key])) is not None
         }
         for group in groups:  # all of a group's vectors are needed at once
-            if any(task.task not in results for task in group.tasks):
+            if any(task.key not in results for task in group.tasks):
                 for task in group.tasks:
-                    results.pop(task.task, None)
-        unfinished = [task for task in tasks if task.task not in results]
+                    results.pop(task.key, None)
+        unfinished = [task for task in tasks if task.key not in results]
         cache = StateCache(map(self._sentences, unfinished))
         self.tokens.warn_of_truncation()
         with (
@@ -85,28 +87,28 @@ class _Scorer:
             for task in unfinished:
                 bar.set_postfix_str(task.task, refresh=False)
                 states, rows = self._states(task, cache, bar.update)
-                results[task.task] = self._score(task, states, rows)
-                if task.task not in kept:
-                    self._finish(keys[task.task], results[task.task])
+                results[task.key] = self._score(task, states, rows)
+                if task.key not in kept:
+                    self._finish(keys[task.key], results[task.key])
                 elif states is not None:
-                    kept[task.task].keep(task, states, *self._vectors(task, states, rows), stores)
+                    kept[task.key].keep(task, states, *self._vectors(task, states, rows), stores)
             for group in (group for group in groups if group.tasks[0] in unfinished):
                 self._score_pairs(group, results, keys)
         return results
 
     def _score_pairs(
-        self, group: PairGroup, results: dict[str, TaskResults], keys: Mapping[str, str]
+        self, group: PairGroup, results: dict[TaskKey, TaskResults], keys: Mapping[TaskKey, str]
     ) -> None:
         """Add the scores of all pairs of a group's languages to its tasks' results."""
         from tqdm import tqdm
 
         with tqdm(total=group.steps, desc="Scoring all pairs", unit=" matrices") as bar:
             for task, facts in group.results(results, bar.update):
-                results[task.task] = {
+                results[task.key] = {
                     document: replace(result, task=facts)
-                    for document, result in results[task.task].items()
+                    for document, result in results[task.key].items()
                 }
-                self._finish(keys[task.task], results[task.task])
+                self._finish(keys[task.key], results[task.key])
 
     # ------------------------------------------------------------ sentences to states
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from neuronxa_task.report.chart import Drawing, Heatmap, Lines, Scatter
+from neuronxa_task.report.chart import Drawing, Heatmap, Lines, PairMap, Scatter
 from neuronxa_task.report.draw.canvas import Drawn, style
 from neuronxa_task.report.draw.estimates import draw_estimates
 from neuronxa_task.report.draw.heatmap import draw_heatmap
 from neuronxa_task.report.draw.lines import draw_lines
+from neuronxa_task.report.draw.pair_map import draw_pair_map
 from neuronxa_task.report.draw.scatter import draw_scatter
 
 __all__ = ["Drawn", "draw", "style"]
@@ -20,4 +21,6 @@ def draw(drawing: Drawing) -> Drawn:
         return draw_lines(drawing)
     if isinstance(drawing, Heatmap):
         return draw_heatmap(drawing)
+    if isinstance(drawing, PairMap):
+        return draw_pair_map(drawing)
     return draw_estimates(drawing)

@@ -97,11 +97,13 @@ class Drawn:
         figure: the figure.
         tips: by the gid of an artist, what pointing at its elements tells.
         cells: attributes of the first image, if there is one.
+        natural: whether the page shows it in its own size, not as wide as there is room.
     """
 
     figure: Figure
     tips: dict[str, Tips] = field(default_factory=dict)
     cells: dict[str, str] = field(default_factory=dict)
+    natural: bool = False
 
 
 def rgb(colour: str) -> tuple[float, float, float]:
@@ -257,3 +259,34 @@ def chance_entry(*axes: Axis) -> list[Entry]:
         return []
     symbol = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (1.5, 2))}
     return [Entry("chance", symbol)]
+
+
+def colour_bar(
+    figure: Figure, high: str, measure: str, colours: Mapping[str, Any], right: float = WIDTH
+) -> None:
+    """A bar of all colours at the top, with what they mean and the value of the brightest."""
+    import numpy as np
+
+    text = shortened(drawable(measure), LONGEST_TITLE)
+    across, total = (72 * inches for inches in figure.get_size_inches())
+    y = total - EDGE / 2 - LEGEND_ROW / 2
+    width, end = 60.0, right - 2 * EDGE - text_width(high, SMALL)
+    box = ((end - width) / across, (y - 3) / total, width / across, 6 / total)
+    bar = figure.add_axes(box)
+    bar.set_axis_off()
+    bar.imshow(np.linspace(0, 1, 64)[None], clip_on=False, **colours)
+    for x, words, side in ((end + 3, high, "left"), (end - width - 3, f"{text}:  0", "right")):
+        at = (x / across, y / total)
+        figure.text(*at, words, ha=side, va="center_baseline", fontsize=SMALL)
+
+
+def digits(value: float) -> str:
+    """A value from 0 to 1 in thousandths, as two digits to the base of 36; `--` for none.
+
+    >>> digits(0.83), digits(1.0), digits(float("nan"))
+    ('n2', 'rs', '--')
+    """
+    if value != value:
+        return "--"
+    high, low = divmod(round(1000 * value), 36)
+    return DIGITS[high] + DIGITS[low]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from neuronxa_task.report.chart import Axis, Heatmap
 from neuronxa_task.report.draw.canvas import (
     COLOUR_MAP,
-    DIGITS,
     EDGE,
     LEGEND_ROW,
-    LONGEST_TITLE,
     ROW_HEIGHT,
-    SMALL,
     TINY,
-    WIDTH,
     Drawn,
-    Frame,
+    colour_bar,
+    digits,
     few_ticks,
     frame_of,
 )
@@ -51,39 +47,11 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
             frame.write(left - 4, y, name, ha="right", fontsize=TINY)
         else:
             frame.write(EDGE, y, name, fontsize=TINY, fontweight="bold")
-    _colour_bar(frame, chart, colours)
+    colour_bar(frame.figure, f"{chart.limit:g}", chart.measure, colours)
     told = {
         "data-first": str(first),
         "data-layers": str(layers),
         "data-names": "\t".join(row.name for row in chart.rows),
-        "data-values": " ".join("".join(map(_digits, row.values)) for row in chart.rows),
+        "data-values": " ".join("".join(map(digits, row.values)) for row in chart.rows),
     }
     return Drawn(frame.figure, cells=told)
-
-
-def _colour_bar(frame: Frame, chart: Heatmap, colours: Mapping[str, Any]) -> None:
-    import numpy as np
-
-    high, text = f"{chart.limit:g}", shortened(drawable(chart.measure), LONGEST_TITLE)
-    total = 72 * frame.figure.get_size_inches()[1]
-    y = total - EDGE / 2 - LEGEND_ROW / 2
-    width = 60.0
-    right = WIDTH - 2 * EDGE - text_width(high, SMALL)
-    box = ((right - width) / WIDTH, (y - 3) / total, width / WIDTH, 6 / total)
-    bar = frame.figure.add_axes(box)
-    bar.set_axis_off()
-    bar.imshow(np.linspace(0, 1, 64)[None], clip_on=False, **colours)
-    frame.write(right + 3, y, high, fontsize=SMALL)
-    frame.write(right - width - 3, y, f"{text}:  0", ha="right", fontsize=SMALL)
-
-
-def _digits(value: float) -> str:
-    """A value from 0 to 1 in thousandths, as two digits to the base of 36; `--` for none.
-
-    >>> _digits(0.83), _digits(1.0), _digits(float("nan"))
-    ('n2', 'rs', '--')
-    """
-    if value != value:
-        return "--"
-    high, low = divmod(round(1000 * value), 36)
-    return DIGITS[high] + DIGITS[low]

@@ -1,0 +1,86 @@
+"""Languages by languages as colour, ordered by the tree that stands beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuronxa_task.report.chart import PairMap
+from neuronxa_task.report.draw.canvas import (
+    BELOW_AXIS,
+    COLOUR_MAP,
+    EDGE,
+    LEGEND_ROW,
+    QUIET,
+    SMALL,
+    TINY,
+    Drawn,
+    colour_bar,
+    digits,
+)
+from neuronxa_task.report.labels import drawable, shortened, text_width
+
+TREE, GAP = 70.0, 4.0
+CELL, LARGEST_CELL, SMALL_MAP = 8.0, 22.0, 220.0
+"""Size of a cell: as large as a small map allows, never less than a label's height."""
+
+TICKS = 3
+LEAF = 10
+"""Distance of scipy's leaves."""
+
+
+def draw_pair_map(chart: PairMap) -> Drawn:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    count = len(chart.names)
+    names = [shortened(drawable(name)) for name in chart.names]
+    cell = min(LARGEST_CELL, max(CELL, SMALL_MAP / count))
+    side, label = cell * count, max(text_width(name, TINY) for name in names) + GAP
+    left, below = EDGE + TREE + GAP + label, BELOW_AXIS
+    width, height = left + side + 2 * EDGE, below + side + label + LEGEND_ROW + EDGE
+    figure = Figure(figsize=(width / 72, height / 72))
+    figure.patch.set_gid("paper")
+    axes = figure.add_axes((left / width, below / height, side / width, side / height))
+    cells = np.array(chart.values, np.float64)
+    np.fill_diagonal(cells, np.nan)  # a language with itself says nothing
+    colours: dict[str, Any] = {"cmap": COLOUR_MAP, "aspect": "auto", "interpolation": "none"}
+    axes.imshow(cells, vmin=0, vmax=chart.limit, clip_on=False, **colours)
+    axes.set_axis_off()
+    for number, name in enumerate(names):
+        middle = cell * (number + 0.5)
+        at: dict[str, Any] = {"fontsize": TINY, "ha": "right", "va": "center_baseline"}
+        figure.text((left - GAP) / width, (below + side - middle) / height, name, **at)
+        at |= {"ha": "left", "rotation": 90, "rotation_mode": "anchor"}
+        figure.text((left + middle) / width, (below + side + GAP) / height, name, **at)
+    tree = figure.add_axes((EDGE / width, below / height, TREE / width, side / height))
+    tree.patch.set_visible(False)
+    xs, ys = _branches(chart)
+    tree.plot(xs, ys, color=QUIET, linewidth=0.8, clip_on=False)
+    tree.set_xlim(max(x for x in xs if x == x), 0)
+    tree.set_ylim(count, 0)
+    tree.set_yticks([])
+    tree.spines["left"].set_visible(False)
+    tree.xaxis.set_major_locator(MaxNLocator(TICKS))
+    tree.set_xlabel("1 − score", fontsize=SMALL)
+    colour_bar(figure, f"{chart.limit:g}", chart.measure, colours, right=width)
+    told = {
+        "data-pairs": "1",
+        "data-layers": str(count),
+        "data-names": "\t".join(chart.names),
+        "data-values": " ".join("".join(map(digits, row)) for row in cells.tolist()),
+    }
+    return Drawn(figure, cells=told, natural=True)
+
+
+def _branches(chart: PairMap) -> tuple[list[float], list[float]]:
+    """The tree as one path: distances, and rows from 0 at the top; NaN between branches."""
+    from scipy.cluster.hierarchy import dendrogram
+
+    drawn = dendrogram(chart.links, no_plot=True, no_labels=True)
+    xs: list[float] = []
+    ys: list[float] = []
+    for distances, places in zip(drawn["dcoord"], drawn["icoord"], strict=True):
+        xs += [*map(float, distances), float("nan")]
+        ys += [*(float(place) / LEAF for place in places), float("nan")]
+    return xs, ys

@@ -1,0 +1,52 @@
+"""Result files of runs with several pivots, as if they had been run with one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from neuronxa_task.languages import to_flores
+from neuronxa_task.results.files import ResultFile, printable
+from neuronxa_task.settings import SCORES
+
+
+def further_pivots(file: ResultFile) -> Iterator[str]:
+    """FLORES codes of the pivots whose scores are beside a file's metrics."""
+    for task in file.part("configs"):
+        yield from (printable(to_flores(name)) for name in _of_pivots(file, task))
+
+
+def with_pivot(file: ResultFile, pivot: str) -> ResultFile:
+    """The file with the scores of another of its pivots in place of the first one's.
+
+    Tasks that have no such pivot stay as they are.
+
+    Args:
+        file: the file.
+        pivot: FLORES code, or another code of the language.
+    """
+    results, configs = dict(file.part("results")), dict(file.part("configs"))
+    for task in file.part("configs"):
+        for name, entry in _of_pivots(file, task).items():
+            if to_flores(name) != to_flores(pivot):
+                continue
+            configs[task] = {**configs[task], "metadata": {**file.metadata(task), **entry}}
+            results[task] = {**file.of_task("results", task), **_metrics(entry)}
+    return replace(file, content={**file.content, "results": results, "configs": configs})
+
+
+def _of_pivots(file: ResultFile, task: str) -> Mapping[str, Mapping[str, Any]]:
+    entries = file.metadata(task).get("pivots")
+    if not isinstance(entries, dict):
+        return {}
+    return {str(name): entry for name, entry in entries.items() if isinstance(entry, dict)}
+
+
+def _metrics(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A pivot's scores as the harness names metrics; those that are missing are no number."""
+    return {
+        key: entry.get(name, "N/A")
+        for score in SCORES
+        for name, key in ((score, f"{score},none"), (f"{score}_stderr", f"{score}_stderr,none"))
+    }
