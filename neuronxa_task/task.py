@@ -21,15 +21,15 @@ from neuronxa_task.plugin import (
     register,
 )
 from neuronxa_task.sampling import ALL, FIRST
-from neuronxa_task.scoring.alignment import Retrieval, layer_profile
+from neuronxa_task.scoring.alignment import Retrieval, aligned_layers, layer_profile
 from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
 from neuronxa_task.scoring.signature import DataFacts, signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
 log = logging.getLogger(__name__)
 
-Directions = tuple[str, str]
-"""Bits by layer of one pair, from the pivot and to it."""
+Directions = tuple[str, str, int]
+"""Bits by layer of one pair, from the pivot and to it, and the id of its document."""
 
 
 class NeuronXATask(Task):
@@ -200,9 +200,9 @@ class NeuronXATask(Task):
         self._answered = answer
         metrics: dict[str, float | Directions] = {}
         for name, score in SCORE_OF.items():
-            directions = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
-            metrics[score] = mean([a == b == "1" for a, b in zip(*directions, strict=True)])
-            metrics[f"{score}_max"] = directions
+            ways = (answer.bits[f"{name}_from_pivot"], answer.bits[f"{name}_to_pivot"])
+            metrics[score] = mean([a == b == "1" for a, b in zip(*ways, strict=True)])
+            metrics[f"{score}_max"] = (*ways, doc["id"])
         return metrics
 
     def aggregation(self) -> dict[str, Callable[[Any], float]]:
@@ -227,20 +227,22 @@ class NeuronXATask(Task):
     def _best_layer(self, representation: str, pairs: Sequence[Directions]) -> float:
         """The best layer's fraction of aligned pairs; also records all layers in the metadata.
 
-        The harness aggregates on the process that writes the result file.
+        The harness aggregates on the process that writes the result file, process after process.
         """
+        *directions, documents = zip(*sorted(pairs, key=lambda pair: pair[2]), strict=True)
         retrieval = Retrieval(
-            *(
-                torch.tensor([[bit == "1" for bit in pair[direction]] for pair in pairs]).T
-                for direction in (0, 1)
-            )
+            *(torch.tensor([[bit == "1" for bit in bits] for bits in way]).T for way in directions)
         )
         recorded = self.config.metadata
         recorded.setdefault("layers", {}).update(layer_profile(representation, retrieval))
+        score = SCORE_OF[representation]
+        recorded.setdefault("aligned_layers", {})[score] = aligned_layers(retrieval)
+        sentences = [self.doc_to_text(self.documents[document]) for document in documents]
+        recorded["pivot_hash"] = corpus.data_hash(sentences, sentences)
         recorded["signature"] = self._signature(len(pairs))
         assert self._answered is not None
         facts = self._answered.task
-        recorded["intervals"] = {score: list(ends) for score, ends in facts.intervals.items()}
+        recorded["intervals"] = {name: list(ends) for name, ends in facts.intervals.items()}
         recorded["surface"] = facts.surface
         if self.settings.stability:
             recorded["stability"] = facts.stability
