@@ -12,6 +12,7 @@ import torch
 
 from neuronxa_task import corpus
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.output import require_output_of_harness
 from neuronxa_task.plugin import (
     Instance,
     Task,
@@ -153,7 +154,7 @@ class NeuronXATask(Task):
         """Build one request per sentence pair of this process.
 
         Raises:
-            NeuronXAError: the harness would leave a process without documents.
+            NeuronXAError: a process would be without documents, or --output_path is unusable.
         """
         documents = len(range(*slice(options.get("limit")).indices(len(self.documents))))
         documents = len(options.get("samples") or ()) or documents
@@ -163,8 +164,10 @@ class NeuronXATask(Task):
                 "processes by the harness; launch at most as many processes as there are pairs, or "
                 "increase --limit"
             )
-        if rank == 0 and (prompts := _prompt_options(self.config.num_fewshot, options)):
-            _warn_of_prompts(prompts)
+        if rank == 0:
+            require_output_of_harness()
+            if prompts := _prompt_options(self.config.num_fewshot, options):
+                _warn_of_prompts(prompts)
         # The harness's cache of requests ignores the metadata, so it would mix up two pivots.
         options["cache_requests"] = False
         super().build_all_requests(rank=rank, world_size=world_size, **options)
