@@ -8,6 +8,11 @@ import typer
 
 from neuronxa_task.commands import options
 
+NEXT_WITH_TABLES = (
+    "Next: `neuronxa report RESULTS` draws the curves on a page to open in a browser."
+)
+NEXT = f"{NEXT_WITH_TABLES} All fits and estimates: --full, or --output FOLDER."
+
 
 def predict(
     results: options.ResultPaths,
@@ -56,11 +61,13 @@ def predict(
     )
     read = options.read(results, pattern, alias, num_fewshot, chat_template)
     tables = predictions(read, choice, score=score)
-    if full:
-        typer.echo(full_text(tables, score) + "\n")
-    typer.echo(summary_text(tables, score))
     notes = [*read.notes, *tables.notes]
-    options.echo_notes(notes, full=full)
+    summary = summary_text(tables, score)
+    if full:
+        typer.echo(f"{full_text(tables, score)}\n\n{summary}")
+        options.echo_notes(notes)
+    else:
+        options.echo_summary(summary, notes, NEXT if output is None else NEXT_WITH_TABLES)
     if output is None:
         return
     paths = write(
