@@ -283,10 +283,10 @@ def test_many_models_and_benchmarks_fit_a_screen(tmp_path: Path) -> None:
     for command in ("correlate", "predict"):
         ended = neuronxa(command, tmp_path / "in", *patterns)
         assert ended.code == 0, ended.errors
-        lines = ended.words.splitlines()
-        assert len(lines) <= 40
-        assert "--full" in ended.words
-    full = neuronxa("predict", tmp_path / "in", *patterns, "--full").words
+        lines = ended.output.splitlines()
+        assert len(lines) <= 25 and max(map(len, lines)) <= 100
+        assert "--full" in ended.words and "Next: `neuronxa report" in ended.words
+    full = neuronxa("predict", tmp_path / "in", *patterns, "--full").output
     estimates = [line for line in full.splitlines() if codes[-1] in line]
     assert len(estimates) == 3 * 6
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.predict import Predictions
+from neuronxa_task.latex import best_within
 from neuronxa_task.tables import (
     SHORT_NAMES,
     interval,
@@ -55,6 +56,13 @@ def shown_fits(table: pd.DataFrame) -> pd.DataFrame:
         for row in records(table)
     ]
     return without_empty(pd.DataFrame(rows), ["RMSE of MEXA's estimate", "note"])
+
+
+def best_fits(shown: pd.DataFrame) -> set[tuple[int, int]]:
+    """Row and column of the best score's numbers for each model and benchmark."""
+    by = ["model", "alignment", "benchmark"]
+    errors = ["RMSE", "MAE", "RMSE by family"]
+    return best_within(shown, by, ["R²"]) | best_within(shown, by, errors, lowest=True)
 
 
 def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:

@@ -44,6 +44,7 @@ def predict(
     """
     from neuronxa_task.analysis.predict import predictions
     from neuronxa_task.analysis.prediction_text import (
+        best_fits,
         full_text,
         shown_estimates,
         shown_fits,
@@ -70,10 +71,13 @@ def predict(
         options.echo_summary(summary, notes, NEXT if output is None else NEXT_WITH_TABLES)
     if output is None:
         return
+    fits = shown_fits(tables.fits)
     paths = write(
-        *(output, "prediction", tables.fits, shown_fits(tables.fits)),
-        caption="Accuracy predicted from alignment: errors of leaving one language out",
+        *(output, "prediction", tables.fits, fits),
+        caption="Accuracy predicted from alignment: errors of leaving one language out; the best "
+        "score of each model and benchmark in bold",
         notes=notes,
+        bold=best_fits(fits),
     )
     if len(tables.estimates):
         paths += write(
