@@ -67,7 +67,8 @@ def did_you_mean(name: str, choices: Iterable[object]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _is_harness_command() -> bool:
+def is_harness_command() -> bool:
+    """Whether this process is the stock `lm_eval` command."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name in ("lm_eval.__main__", "neuronxa_task.random_weights"):
         return True
@@ -79,7 +80,7 @@ def show_errors_as_one_line() -> None:
 
     Python code that calls the harness still gets the exception.
     """
-    if not _is_harness_command():
+    if not is_harness_command():
         return
     show_traceback = sys.excepthook
 

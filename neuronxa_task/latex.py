@@ -199,6 +199,26 @@ def best(
     return cells
 
 
+def best_within(
+    table: pd.DataFrame, by: Sequence[str], columns: Sequence[str], *, lowest: bool = False
+) -> set[tuple[int, int]]:
+    """As `best`, among rows that are equal in some columns; unknown ones are left out.
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"model": ["a", "a", "b"], "RMSE": ["0.2", "0.1", "0.3"]})
+    >>> best_within(table, ["model"], ["RMSE"], lowest=True)
+    {(1, 1)}
+    """
+    keys = [name for name in by if name in table]
+    if not keys:
+        return best(table, columns, lowest=lowest)
+    cells = set()
+    for places in table.reset_index(drop=True).groupby(keys).indices.values():
+        part = best(table.iloc[places], columns, lowest=lowest)
+        cells |= {(int(places[row]), column) for row, column in part}
+    return cells
+
+
 def best_in_rows(table: pd.DataFrame, columns: Sequence[str]) -> set[tuple[int, int]]:
     """Row and column of the highest number among some columns of each row; of equal ones, all."""
     chosen = [list(table).index(name) for name in columns if name in table]

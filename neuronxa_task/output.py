@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
-from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.errors import NeuronXAError, is_harness_command, option
 
 
 def require_writable(folder: Path, option: str) -> None:
@@ -29,3 +30,17 @@ def require_writable(folder: Path, option: str) -> None:
         if isinstance(error, NeuronXAError):
             raise
         raise NeuronXAError(f"{option} is {str(folder)!r}; expected a folder ({error})") from error
+
+
+def require_output_of_harness() -> None:
+    """Check the folder of `lm_eval --output_path`; if it fails at the end, the harness only warns.
+
+    It is read from the command, as the harness tells its tasks nothing of it.
+
+    Raises:
+        NeuronXAError: it cannot be written, or a file is in the way.
+    """
+    given = option(sys.argv, "--output_path") or option(sys.argv, "-o")
+    if given and is_harness_command():
+        path = Path(given)
+        require_writable(path.parent if path.suffix == ".json" else path, "--output_path")

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
-from neuronxa_task.scoring.alignment import Retrieval, layer_profile
+from neuronxa_task.scoring.alignment import Retrieval, aligned_layers, layer_profile
 from neuronxa_task.scoring.language_pairs import TaskFacts
 from neuronxa_task.settings import SCORE_OF
 
-Directions = tuple[str, ...]
+Bits = tuple[str, ...]
 """Bits by layer of one document, from the pivot and to it, for one pivot after the other."""
+Directions = tuple[Bits, int]
+"""The bits of one document, and its id."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class PivotRecord:
 def record(
     metadata: MutableMapping[str, Any],
     representation: str,
-    documents: Sequence[Directions],
+    documents: Sequence[Bits],
     pivots: Sequence[PivotRecord],
     *,
     stability: bool,
@@ -50,13 +52,15 @@ def record(
     Args:
         metadata: the task's, which is changed.
         representation: `nas`, `nav` or `emb`.
-        documents: bits of all documents, as `NeuronXATask.process_results` gives them.
+        documents: bits of all documents, in their order.
         pivots: the pivots, in the same order.
         stability: record the scores of subsets.
         pairs: record the scores of all pairs of languages.
     """
     first = _retrieval(documents, 0)
     _record_of_pivot(metadata, representation, first, pivots[0], stability=stability)
+    aligned = metadata.setdefault("aligned_layers", {})
+    aligned[SCORE_OF[representation]] = aligned_layers(first)
     metadata["neuron_layers"] = list(pivots[0].facts.neuron_layers)
     if pairs:
         metadata["pairs"] = pivots[0].facts.pairs
@@ -68,7 +72,7 @@ def record(
     return first.best
 
 
-def _retrieval(documents: Sequence[Directions], pivot: int) -> Retrieval:
+def _retrieval(documents: Sequence[Bits], pivot: int) -> Retrieval:
     return Retrieval(
         *(
             torch.tensor([[bit == "1" for bit in bits[direction]] for bits in documents]).T

@@ -27,6 +27,7 @@ METADATA_OF_OTHER_TASKS = frozenset({"bmlama53", "max_seq_lengths"})
 TASK_METADATA = frozenset(
     {"version", "language", "target", "config_source", "signature"}
     | {"layers", "neuron_layers", "intervals", "surface", "pivots"}
+    | {"aligned_layers", "pivot_hash"}
 )
 """Metadata of a NeuronXA task other than settings: its identity, and what its results add."""
 

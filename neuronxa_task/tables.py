@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,9 +80,33 @@ def text(table: pd.DataFrame, indent: str = "") -> str:
 SCREEN_WIDTH = 100
 SCREEN_ROWS = 18
 NAME_LENGTHS = (38, 30, 22)
+SHORT_NAMES = (*NAME_LENGTHS, 16)
 
 
-def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: str = "") -> str:
+def wrapped(line: str, hanging: str = "") -> str:
+    """A line of prose, broken at the width of a screen.
+
+    Args:
+        line: without line breaks.
+        hanging: before all lines but the first.
+    """
+    return textwrap.fill(
+        line,
+        SCREEN_WIDTH,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def screen(
+    table: pd.DataFrame,
+    *,
+    rows: int = SCREEN_ROWS,
+    more: str,
+    indent: str = "",
+    lengths: Sequence[int] = NAME_LENGTHS,
+) -> str:
     """As much of a table as fits a screen: its first rows and columns, and what is left out.
 
     Args:
@@ -89,10 +114,13 @@ def screen(table: pd.DataFrame, *, rows: int = SCREEN_ROWS, more: str, indent: s
         rows: at most.
         more: what shows the rest, such as `--output FOLDER`.
         indent: before each line.
+        lengths: to which names are shortened, one after the other, before columns are left out.
     """
     columns = list(table.columns)
-    for longest in NAME_LENGTHS:
-        part = table.iloc[:rows].map(lambda cell, longest=longest: _shortened(str(cell), longest))
+    names = [name for name in columns if not is_numeric([str(cell) for cell in table[name]])]
+    for longest in lengths:
+        part = table.iloc[:rows].astype(str)
+        part[names] = part[names].map(lambda cell, longest=longest: _shortened(cell, longest))
         if _width(text(part, indent)) <= SCREEN_WIDTH:
             break
     while len(columns) > 2 and _width(text(part[columns], indent)) > SCREEN_WIDTH:

@@ -11,6 +11,7 @@ from typing import Any
 from neuronxa_task import corpus
 from neuronxa_task.corpus.documents import documents
 from neuronxa_task.errors import NeuronXAError
+from neuronxa_task.output import require_output_of_harness
 from neuronxa_task.plugin import (
     Instance,
     Task,
@@ -153,7 +154,7 @@ class NeuronXATask(Task):
         """Build one request per sentence pair of this process.
 
         Raises:
-            NeuronXAError: the harness would leave a process without documents.
+            NeuronXAError: a process would be without documents, or --output_path is unusable.
         """
         count = len(range(*slice(options.get("limit")).indices(len(self.documents))))
         count = len(options.get("samples") or ()) or count
@@ -163,8 +164,10 @@ class NeuronXATask(Task):
                 "processes by the harness; launch at most as many processes as there are pairs, or "
                 "increase --limit"
             )
-        if rank == 0 and (prompts := _prompt_options(self.config.num_fewshot, options)):
-            _warn_of_prompts(prompts)
+        if rank == 0:
+            require_output_of_harness()
+            if prompts := _prompt_options(self.config.num_fewshot, options):
+                _warn_of_prompts(prompts)
         # The harness's cache of requests ignores the metadata, so it would mix up two pivots.
         options["cache_requests"] = False
         super().build_all_requests(rank=rank, world_size=world_size, **options)
@@ -211,7 +214,7 @@ class NeuronXATask(Task):
                 for direction in ("from", "to")
             )
             metrics[score] = mean([a == b == "1" for a, b in zip(*directions[:2], strict=True)])
-            metrics[f"{score}_max"] = directions
+            metrics[f"{score}_max"] = directions, doc["id"]
         return metrics
 
     def aggregation(self) -> dict[str, Callable[[Any], float]]:
@@ -236,16 +239,19 @@ class NeuronXATask(Task):
     def _best_layer(self, representation: str, answered: Sequence[Directions]) -> float:
         """The best layer's fraction of aligned pairs; also records all layers in the metadata.
 
-        The harness aggregates on the process that writes the result file.
+        The harness aggregates on the process that writes the result file, process after process.
         """
         pivots = [
             PivotRecord(pivot, target, answer.task, self._signature(pivot, answer, len(answered)))
             for (pivot, target), answer in zip(self.targets.items(), self._answered, strict=True)
         ]
+        in_order = sorted(answered, key=lambda directions: directions[1])
+        sentences = [self.doc_to_text(self.documents[document]) for _, document in in_order]
+        self.config.metadata["pivot_hash"] = corpus.data_hash(sentences, sentences)
         return record(
             self.config.metadata,
             representation,
-            answered,
+            [directions for directions, _ in in_order],
             pivots,
             stability=self.settings.stability,
             pairs=self.settings.pairs,

@@ -19,6 +19,11 @@ class Ended:
     output: str
     errors: str
 
+    @property
+    def words(self) -> str:
+        """The output without line breaks: prose is broken at the width of a screen."""
+        return " ".join(self.output.split())
+
 
 def neuronxa(*arguments: object) -> Ended:
     """Run `neuronxa ARGUMENTS`."""

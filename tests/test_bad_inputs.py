@@ -208,6 +208,17 @@ def test_runs_that_cannot_be(
     assert message in one_line(run.stderr)
 
 
+def test_an_output_that_cannot_be_written_ends_the_run_before_the_work(
+    tmp_path: Path, tasks: Path, model_folder: Path
+) -> None:
+    """The harness itself scores everything, then warns, and exits with 0."""
+    (tmp_path / "taken").write_text("a file")
+    with mock.patch("neuronxa_task.scoring.scorer.answer", side_effect=AssertionError):
+        run = command_here(tmp_path / "taken" / "out", *options(model_folder, tasks))
+    assert run.code == 1
+    assert "--output_path is" in one_line(run.stderr) and "is a file" in run.stderr
+
+
 # ---------------------------------------------------------------- result files
 
 

@@ -138,6 +138,11 @@ def same_scores(run: CommandRun, results: dict[str, Any] | None, alone: CommandR
     for language in LANGUAGES:
         signatures = [signature_of(found, f"made_up_{language}") for found in (first, second)]
         assert signatures[0] == signatures[1]
+        own, other = (
+            found["configs"][f"made_up_{language}"]["metadata"] for found in (first, second)
+        )
+        for key in ("aligned_layers", "pivot_hash"):
+            assert own[key] == other[key]
 
 
 def passed(run: CommandRun) -> list[int]:

@@ -18,6 +18,7 @@ from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
 from neuronxa_task.scoring import encoder, state_cache, states
+from neuronxa_task.settings import SCORE_OF
 from neuronxa_task.task import _prompt_options, _warn_of_prompts
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,17 @@ def test_scores_follow_from_the_layers(plain: dict[str, Any]) -> None:
             assert reported[f"{name},none"] == pytest.approx(mean(profile[name]))
             assert reported[f"{name}_max,none"] == pytest.approx(max(profile[name]))
             assert reported[f"{name}_max_stderr,none"] == "N/A"
+
+
+def test_each_pairs_aligned_layers_are_recorded(plain: dict[str, Any], text: Path) -> None:
+    for language in LANGUAGES:
+        recorded = plain["configs"][f"made_up_{language}"]["metadata"]
+        found = score(tiny_llama(), byte_tokenizer(), PIVOT, lines(text, language))
+        for name, alignment in found.by_representation().items():
+            counts = list(bytes.fromhex(recorded["aligned_layers"][SCORE_OF[name]]))
+            assert counts == alignment.weak.sum(dim=0).tolist()
+    hashes = {config["metadata"]["pivot_hash"] for config in plain["configs"].values()}
+    assert len(hashes) == 1, "the languages share the pivot's sentences"
 
 
 def test_the_group_is_the_unweighted_mean(plain: dict[str, Any]) -> None:

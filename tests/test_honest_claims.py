@@ -238,7 +238,7 @@ def small(languages: int) -> MadeRun:
 @pytest.mark.parametrize("languages", [3, 4])
 def test_three_or_four_languages_cannot_tell(tmp_path: Path, languages: int) -> None:
     small(languages).write(tmp_path)
-    printed = correlate(tmp_path, "--output", tmp_path / "out").output
+    printed = correlate(tmp_path, "--output", tmp_path / "out").words
     assert printed.startswith(
         f"These {languages} languages cannot tell whether accuracy (belebele) goes with NASCA; at "
         "least 5 are needed: r = "
@@ -258,7 +258,7 @@ def test_accuracies_at_chance_are_said_before_anything_else(tmp_path: Path) -> N
         accuracy += draw.normal(0, 0.005)
         run.aligned(language, nasca).task(f"belebele_{language}", {"acc": accuracy})
     run.write(tmp_path / "in")
-    printed = correlate(tmp_path / "in", "--output", tmp_path / "out").output
+    printed = correlate(tmp_path / "in", "--output", tmp_path / "out").words
     assert printed.startswith("Caution: the accuracies of 28 of 29 languages are not above chance")
     assert "Too few are above chance to correlate those alone." in printed
     row = pd.read_csv(tmp_path / "out" / "correlation.csv").iloc[0]
@@ -266,7 +266,7 @@ def test_accuracies_at_chance_are_said_before_anything_else(tmp_path: Path) -> N
     assert (row["n_above_chance"], row["chance"]) == (1, 0.25)
     assert np.isnan(row["r_above_chance"])
     assert "at chance in at least half of the languages: belebele of org/model" in printed
-    easier = correlate(tmp_path / "in", "--chance", "belebele=0.1").output
+    easier = correlate(tmp_path / "in", "--chance", "belebele=0.1").words
     assert "Caution" not in easier
 
 
@@ -275,7 +275,7 @@ def test_a_wrong_chance_level_is_noticed(tmp_path: Path) -> None:
     assert (
         "note: xcopa of org/model is below chance, 0.5, in 2 of 6 languages; if that level is "
         "wrong, set it with --chance xcopa=LEVEL"
-    ) in correlate(tmp_path).output
+    ) in correlate(tmp_path).words
 
 
 def test_the_correlation_above_chance_is_of_those_languages(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_what_a_predict_only_run_writes_is_no_accuracy(tmp_path: Path) -> None:
     for language in LANGUAGES:
         run.task(f"mine_{language}", {"bypass": 999})
     run.write(tmp_path)
-    printed = correlate(tmp_path, "--pattern", "mine=mine_{lang}").output
+    printed = correlate(tmp_path, "--pattern", "mine=mine_{lang}").words
     assert "accuracy (mine)" not in printed
     assert "--predict_only measures nothing: mine_" in printed
     assert "belebele" in printed
@@ -316,11 +316,11 @@ def test_the_same_accuracy_everywhere_says_why_there_is_nothing(
     tmp_path: Path, level: float
 ) -> None:
     full_run(accuracy=[level] * 6).write(tmp_path)
-    assert correlate(tmp_path).output.startswith(
+    assert correlate(tmp_path).words.startswith(
         f"No correlation is defined: acc is the same, {level:.0f}, for all 6 languages."
     )
     ended = neuronxa("predict", tmp_path)
-    assert ended.output.startswith("No prediction from NASCA is defined: acc is the same")
+    assert ended.words.startswith("No prediction from NASCA is defined: acc is the same")
 
 
 @pytest.mark.parametrize(
@@ -361,8 +361,8 @@ def test_many_models_and_benchmarks_fit_a_screen(tmp_path: Path) -> None:
         ended = neuronxa(command, tmp_path / "in", *patterns)
         assert ended.code == 0, ended.errors
         lines = ended.output.splitlines()
-        assert len(lines) <= 40
-        assert "--full" in ended.output
+        assert len(lines) <= 25 and max(map(len, lines)) <= 100
+        assert "--full" in ended.words and "Next: `neuronxa report" in ended.words
     full = neuronxa("predict", tmp_path / "in", *patterns, "--full").output
     estimates = [line for line in full.splitlines() if codes[-1] in line]
     assert len(estimates) == 3 * 6
@@ -371,7 +371,7 @@ def test_many_models_and_benchmarks_fit_a_screen(tmp_path: Path) -> None:
 def test_means_say_whose_they_are(tmp_path: Path) -> None:
     for name, accuracy in (("a", ACCURACY), ("b", ACCURACY), ("c", [0.5, 0.6, 0.4, 0.6, 0.5, 0.6])):
         full_run(name, accuracy=accuracy).write(tmp_path / name)
-    printed = correlate(tmp_path).output
+    printed = correlate(tmp_path).words
     assert "mean r of 3 models = " in printed
     assert "mean of 3 models" in printed
     assert "in a mean over models, p_languages" in printed

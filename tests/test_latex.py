@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from commands import neuronxa
+from made_results import write_run
 from pdf import needs_pdflatex, overfull
 
+from neuronxa_task.languages import FLORES_TARGETS
 from neuronxa_task.latex import best, best_in_rows, latex
 from neuronxa_task.latex_text import escaped
 from neuronxa_task.tables import write
@@ -97,3 +100,30 @@ def test_pdflatex_sets_every_table_within_the_page(tmp_path: Path) -> None:
         written(tmp_path, pd.DataFrame({"only": ["0.1"]}), "tiny"),
     ]
     assert overfull(*tables) == []
+
+
+@needs_pdflatex
+@pytest.mark.slow
+def test_pdflatex_sets_every_table_of_the_commands(tmp_path: Path) -> None:
+    codes = FLORES_TARGETS[:45]
+    for seed, model in enumerate(("org/first_7B", "org/second-1.5B")):
+        path = tmp_path / "in" / f"results_{seed}.json"
+        of = {"belebele": codes[:30], "xnli": codes[:8]}
+        write_run(path, model, codes, of, seed=seed, metadata={"surface": 0.05}, pairs=True)
+    for command in (
+        ("correlate", "--resamples", "100"),
+        ("predict",),
+        ("report", "--no-pictures"),
+        ("leaderboard",),
+        ("retrieval",),
+    ):
+        ended = neuronxa(*command, tmp_path / "in", "--output", tmp_path / "out")
+        assert ended.code == 0, ended.errors
+    tables = sorted((tmp_path / "out").glob("*.tex"))
+    assert [table.stem for table in tables] == [
+        *("comparison", "correlation", "correlation_full", "estimates", "languages"),
+        *("leaderboard", "prediction", "retrieval"),
+    ]
+    assert overfull(*tables) == []
+    for name in ("correlation", "languages", "leaderboard", "prediction"):
+        assert r"\textbf{" in (tmp_path / "out" / f"{name}.tex").read_text(encoding="utf-8"), name

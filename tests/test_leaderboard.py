@@ -15,7 +15,8 @@ from made_results import ACCURACY, LANGUAGES, NASCA, MadeRun, full_run, navca
 from pdf import needs_pdflatex, overfull
 from scipy import stats
 
-from neuronxa_task.analysis.leaderboard import ACCURACY_COLUMNS, COLUMNS, Leaderboard, leaderboard
+from neuronxa_task.analysis.leaderboard import COLUMNS, Leaderboard, leaderboard
+from neuronxa_task.analysis.leaderboard_accuracy import ACCURACY_COLUMNS
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.results import read_results
@@ -203,7 +204,8 @@ def test_an_undefined_correlation_is_noted(tmp_path: Path) -> None:
     found = board(tmp_path, full_run(accuracy=[0.5] * 6))
     assert np.isnan(found.table["pearson_nasca"].iloc[0])
     assert found.notes[0] == (
-        "org/model: pearson_nasca is not defined: acc is the same, 0.5, for all 6 languages"
+        "org/model: pearson_nasca, pearson_navca, pearson_mexa not defined: acc is the same, 0.5, "
+        "for all 6 languages"
     )
 
 
@@ -228,7 +230,8 @@ def test_mean_accuracy_is_over_the_languages_that_all_models_with_the_benchmark_
     assert rows.loc["small", "accuracy_xnli_languages"] == 3
     assert pd.isna(rows.loc["none", "accuracy_belebele_languages"])
     assert (
-        "accuracy_belebele: means are over the 2 languages that all 2 models with belebele have"
+        "accuracies are means over the languages that all models with the benchmark have: "
+        "belebele (2 languages of 2 models)"
     ) in found.notes
     own = leaderboard(read_results([tmp_path]), Selection(), all_languages=True, sort=names[0])
     assert list(own.table["model"]) == ["large", "small", "none"]

@@ -539,7 +539,7 @@ def test_models_are_tested_in_the_languages_that_both_have(two_models: Results) 
     content = Content(two_models, Selection())
     columns, (shown,) = versus(content)
     assert [column.label for column in columns] == ["NASCA", "NAVCA", "MEXA", "belebele"]
-    assert shown.differences[0].higher == f"{int(np.sum(differences > 0))} of 8"
+    assert shown.differences[0].below == f"{int(np.sum(differences > 0))} of 8"
     found = paired_difference(*(wide[f"org/{name}"].to_numpy() for name in names))
     assert found.p == pytest.approx(p) and found.n == 8
     told = f"{differences.mean():+.3f}".replace("-", "−")

@@ -59,18 +59,18 @@ def test_head_and_tail_languages_beside_the_paper_s(tmp_path: Path) -> None:
     assert table["n_languages"].to_dict() == {"head": 2, "tail": 1, "all": 4}
     assert table["nas_mean"].to_dict() == pytest.approx({"head": 0.8, "tail": 0.2, "all": 0.55})
     assert table["emb_best"].to_dict() == pytest.approx({"head": 0.4, "tail": 0.1, "all": 0.275})
-    assert "in neither head nor tail (no known class): acm_Arab" in ended.output
-    assert "Tatoeba, head: states 0.5778, hidden states 0.1686" in ended.output
-    assert "retrieval.csv, retrieval.json, retrieval.md, retrieval.tex" in ended.output
+    assert "in neither head nor tail (no known class): acm_Arab" in ended.words
+    assert "Tatoeba, head: states 0.5778, hidden states 0.1686" in ended.words
+    assert "retrieval.csv, retrieval.json, retrieval.md, retrieval.tex" in ended.words
 
 
 def test_a_language_without_layers_is_named(tmp_path: Path) -> None:
     run = run_of({"fra_Latn": 0.9, "deu_Latn": 0.5}).aligned("spa_Latn", 0.8)
     run.write(tmp_path)
     ended = neuronxa("retrieval", tmp_path)
-    assert "languages without layers left out: spa_Latn of org/model" in ended.output
-    assert "2 head" in ended.output
-    assert "all" not in ended.output.split("note")[0], "all are the head languages"
+    assert "languages without layers left out: spa_Latn of org/model" in ended.words
+    assert "2 head" in ended.words
+    assert "all" not in ended.words.split("note")[0], "all are the head languages"
 
 
 def test_results_without_any_layers(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from neuronxa_task.analysis.correlate import Correlations
 from neuronxa_task.analysis.correlation_rows import MEAN, PER_MODEL, POOLED
 from neuronxa_task.analysis.verdict import given_surface, sentences
 from neuronxa_task.tables import (
+    SHORT_NAMES,
     interval,
     number,
     p_value,
@@ -16,14 +17,15 @@ from neuronxa_task.tables import (
     screen,
     text,
     without_empty,
+    wrapped,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_METHOD = "pearson"
-SUMMARY_ROWS = 10
-SUMMARY_VERDICTS = 6
+SUMMARY_ROWS = 9
+SUMMARY_VERDICTS = 4
 SHORT_INTERVAL = "[{low}, {high}]"
 
 
@@ -153,12 +155,14 @@ def summary_text(found: Correlations) -> str:
         method = str(found.table["method"].iloc[0])
     rows = records(found.table[found.table["method"] == method])
     verdicts = [line for row in _main_rows(rows) for line in (*sentences(row), *given_surface(row))]
-    lines = verdicts[:SUMMARY_VERDICTS]
-    if not lines:
-        lines = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]
+    if not verdicts:
+        verdicts = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]
+    lines = map(wrapped, verdicts[:SUMMARY_VERDICTS])
     groups = _summary_rows(rows)
     title = f"{method.title()}'s r over languages, with 95% intervals"
-    table = screen(_by_score(groups), rows=SUMMARY_ROWS, more="--full", indent="  ")
+    table = screen(
+        _by_score(groups), rows=SUMMARY_ROWS, more="--full", indent="  ", lengths=SHORT_NAMES
+    )
     return "\n".join([*lines, "", f"{title}:", table])
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.fisher import fisher_mean
+from neuronxa_task.analysis.leaderboard_accuracy import accuracies_of, accuracy_columns
 from neuronxa_task.analysis.pairing import AccuracyJoin, join_accuracy
 from neuronxa_task.analysis.points import UndefinedCorrelation
 from neuronxa_task.analysis.selection import Selection, select
@@ -71,15 +72,6 @@ Behind them come, for each benchmark by its name, those of `ACCURACY_COLUMNS`. L
 columns only at the end of either.
 """
 
-ACCURACY_COLUMNS: Mapping[str, str] = {
-    "accuracy_{benchmark}": "mean accuracy over the languages but the pivot, of those that all "
-    "models with the benchmark have",
-    "accuracy_{benchmark}_stderr": "mean of the languages' standard errors",
-    "accuracy_{benchmark}_languages": "languages that the mean is over",
-    "accuracy_{benchmark}_metric": "what is called accuracy",
-}
-"""The columns of a benchmark, in their order, and what they hold."""
-
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
@@ -121,7 +113,7 @@ def leaderboard(
     selected.require_alignment(choice)
     joins, notes = join_accuracy(selected, choice)
     notes = [*selected.notes, *notes]
-    columns = [*COLUMNS, *_accuracy_columns(selected.accuracy["benchmark"].unique())]
+    columns = [*COLUMNS, *accuracy_columns(selected.accuracy["benchmark"].unique())]
     if sort not in columns:
         raise NeuronXAError(
             f"no column {sort!r} to sort by; columns: {one_of(columns)}"
@@ -131,20 +123,22 @@ def leaderboard(
     for join in joins:
         by_run.setdefault((join.model, join.alignment), []).append(join)
     rows = []
+    undefined: dict[str, list[str]] = {}
     for benchmark, corpus in selected.alignment.groupby("benchmark"):
         corpus, remarks = _with_all_scores(str(benchmark), corpus)
         notes += remarks
         if not all_languages:
             corpus, remarks = _common(str(benchmark), corpus)
             notes += remarks
-        accuracies, left_out = _accuracies(
+        accuracies, left_out = accuracies_of(
             selected.accuracy, _pivots(corpus), set(corpus["model"]), all_languages=all_languages
         )
         notes += left_out
         for model, scores in corpus.groupby("model"):
             own = by_run.get((str(model), str(benchmark)), [])
-            correlations, undefined = _correlations(own)
-            notes += [f"{model}: {reason}" for reason in undefined]
+            correlations, reasons = _correlations(own)
+            for reason in reasons:
+                undefined.setdefault(reason, []).append(str(model))
             rows.append(
                 {"model": model, "alignment": benchmark}
                 | _means(scores)
@@ -152,6 +146,7 @@ def leaderboard(
                 | _origin(scores)
                 | accuracies.get(str(model), {})
             )
+    notes += [f"{one_of(models, at_most=3)}: {reason}" for reason, models in undefined.items()]
     table = pd.DataFrame(rows, columns=columns)
     counts = [name for name in columns if name.startswith("n_") or name.endswith("_languages")]
     highest_first = pd.api.types.is_numeric_dtype(table[sort])
@@ -197,45 +192,8 @@ def _common(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[st
     return corpus[corpus["language"].isin(common)], notes
 
 
-def _accuracy_columns(benchmarks: Iterable[str]) -> list[str]:
-    """The columns of benchmarks, by their names."""
-    return [
-        column.format(benchmark=benchmark)
-        for benchmark in sorted(benchmarks)
-        for column in ACCURACY_COLUMNS
-    ]
-
-
 def _pivots(corpus: pd.DataFrame) -> set[str]:
     return {to_flores(facts_of(line)["pivot"]) for line in corpus["signature"].unique()}
-
-
-def _accuracies(
-    accuracy: pd.DataFrame, pivots: set[str], models: set[str], *, all_languages: bool
-) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The accuracy columns of each model, and notes on the languages that they leave out."""
-    made: dict[str, dict[str, Any]] = {model: {} for model in models}
-    notes = []
-    measured = accuracy[accuracy["model"].isin(models) & ~accuracy["language"].isin(pivots)]
-    for benchmark, rows in measured.dropna(subset="value").groupby("benchmark"):
-        languages = rows.groupby("model")["language"].agg(set)
-        common = set.intersection(*languages)
-        if not all_languages:
-            if any(codes != common for codes in languages):
-                notes.append(
-                    f"accuracy_{benchmark}: means are over the {len(common)} languages that all "
-                    f"{len(languages)} models with {benchmark} have"
-                )
-            rows = rows[rows["language"].isin(common)]
-        for model, own in rows.groupby("model"):
-            values = (
-                own["value"].mean(),
-                own["stderr"].mean(skipna=False),
-                len(own),
-                own["metric"].iloc[0],
-            )
-            made[str(model)] |= zip(_accuracy_columns([str(benchmark)]), values, strict=True)
-    return made, notes
 
 
 def _means(rows: pd.DataFrame) -> dict[str, Any]:
@@ -266,14 +224,14 @@ def _groups_of(code: str) -> tuple[str, str]:
 def _correlations(joins: Sequence[AccuracyJoin]) -> tuple[dict[str, Any], list[str]]:
     """Correlation of each score with accuracy, and why some are not defined."""
     row: dict[str, Any] = {"benchmarks": "; ".join(join.benchmark for join in joins)}
-    undefined = []
+    undefined: dict[str, list[str]] = {}
     for score in MEANS if joins else ():
         try:
             coefficients = [coefficient(join.points(score), "pearson") for join in joins]
             row[f"pearson_{score}"] = fisher_mean(coefficients)
         except UndefinedCorrelation as reason:
-            undefined.append(f"pearson_{score} is not defined: {reason}")
-    return row, undefined
+            undefined.setdefault(str(reason), []).append(f"pearson_{score}")
+    return row, [f"{one_of(names)} not defined: {why}" for why, names in undefined.items()]
 
 
 def _origin(rows: pd.DataFrame) -> dict[str, Any]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.predict import Predictions
-from neuronxa_task.tables import interval, number, records, screen, text, without_empty
+from neuronxa_task.latex import best_within
+from neuronxa_task.tables import (
+    SHORT_NAMES,
+    interval,
+    number,
+    records,
+    screen,
+    text,
+    without_empty,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +58,13 @@ def shown_fits(table: pd.DataFrame) -> pd.DataFrame:
     return without_empty(pd.DataFrame(rows), ["RMSE of MEXA's estimate", "note"])
 
 
+def best_fits(shown: pd.DataFrame) -> set[tuple[int, int]]:
+    """Row and column of the best score's numbers for each model and benchmark."""
+    by = ["model", "alignment", "benchmark"]
+    errors = ["RMSE", "MAE", "RMSE by family"]
+    return best_within(shown, by, ["R²"]) | best_within(shown, by, errors, lowest=True)
+
+
 def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:
     """The table of estimates with numbers as text."""
     import pandas as pd
@@ -85,7 +102,7 @@ def summary_text(found: Predictions, score: str) -> str:
     defined = fits[fits["rmse"].notna()]
     if defined.empty:
         reason = str(fits["note"].iloc[0]).removeprefix("not defined: ")
-        return f"No prediction from {score.upper()} is defined: {reason}."
+        return wrapped(f"No prediction from {score.upper()} is defined: {reason}.")
     rows = [
         _summary_row(str(text_name), str(benchmark), rows)
         for (text_name, benchmark), rows in defined.groupby(["alignment", "benchmark"], sort=False)
@@ -94,10 +111,10 @@ def summary_text(found: Predictions, score: str) -> str:
     if table["alignment"].nunique() == 1:
         table = table.drop(columns="alignment")
     lines = [
-        *_verdict(defined, score),
+        *map(wrapped, _verdict(defined, score)),
         "",
         "Errors (RMSE) of a language predicted without it, and without its family:",
-        screen(table, rows=SUMMARY_ROWS, more="--full", indent="  "),
+        screen(table, rows=SUMMARY_ROWS, more="--full", indent="  ", lengths=SHORT_NAMES),
         "",
         _estimates(found.estimates, score, at_most=SHOWN_ESTIMATES)
         if len(found.estimates)
@@ -134,5 +151,5 @@ def _estimates(table: pd.DataFrame, score: str, *, at_most: int) -> str:
     languages = table["language"].nunique()
     title = f"Estimates from {score.upper()} for languages without the benchmark"
     if len(table) > at_most:
-        return f"{title}: {len(table)}, of {languages} languages; see --full or --output FOLDER"
+        return wrapped(f"{title}: {len(table)}, of {languages} languages.")
     return f"{title}:\n{text(shown_estimates(table), indent='  ')}"

@@ -193,18 +193,20 @@ def gaps(table: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> list[str]:
         table: rows in the columns `neuronxa_task.results.COLUMNS`.
         wanted: the wanted metrics of each benchmark.
     """
-    notes = []
+    models: dict[tuple[str, str, str], list[str]] = {}
     for key, rows in table.groupby(["model", "benchmark"]):
         model, benchmark = map(str, key)
         languages = set(rows["language"])
         without: dict[tuple[str, ...], list[str]] = {}
         for metric in wanted[benchmark]:
-            missing = languages - set(rows.loc[rows["metric"] == metric, "language"])
-            without.setdefault(tuple(sorted(missing)), []).append(metric)
-        notes += [
-            f"{benchmark} of {model} has no {one_of(metrics)} in {len(missing)} of "
-            f"{len(languages)} languages: {one_of(missing, at_most=5)}"
-            for missing, metrics in without.items()
-            if missing
-        ]
-    return notes
+            lacking = languages - set(rows.loc[rows["metric"] == metric, "language"])
+            without.setdefault(tuple(sorted(lacking)), []).append(metric)
+        for missing, metrics in without.items():
+            if missing:
+                where = f"{len(missing)} of {len(languages)} languages"
+                gap = (benchmark, one_of(metrics), f"{where}: {one_of(missing, at_most=5)}")
+                models.setdefault(gap, []).append(model)
+    return [
+        f"{benchmark} of {one_of(names, at_most=3)} has no {metrics} in {where}"
+        for (benchmark, metrics, where), names in models.items()
+    ]

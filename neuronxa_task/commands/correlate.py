@@ -8,6 +8,12 @@ import typer
 
 from neuronxa_task.commands import options
 
+NEXT_WITH_TABLES = (
+    "Next: `neuronxa report RESULTS` writes a page to open in a browser; "
+    "`neuronxa predict RESULTS` estimates accuracy where there is no benchmark."
+)
+NEXT = f"{NEXT_WITH_TABLES} All coefficients and models: --full, or --output FOLDER."
+
 
 def correlate(
     results: options.ResultPaths,
@@ -80,17 +86,12 @@ def correlate(
         paper=paper,
     )
     notes = [*read.notes, *notes, *tables.notes]
-    typer.echo(
-        correlations_text(tables) + "\n\n" + summary_text(tables) if full else summary_text(tables)
-    )
-    if paper:
-        typer.echo("\n" + published_text(relative=relative))
-    options.echo_notes(notes, full=full)
-    if not full and output is None:
-        typer.echo(
-            "\nAll coefficients, models and comparisons of scores: --full, or --output FOLDER. "
-            "A page of them: neuronxa report"
-        )
+    summary = summary_text(tables) + ("\n\n" + published_text(relative=relative) if paper else "")
+    if full:
+        typer.echo(f"{correlations_text(tables)}\n\n{summary}")
+        options.echo_notes(notes)
+    else:
+        options.echo_summary(summary, notes, NEXT if output is None else NEXT_WITH_TABLES)
     if output is None:
         return
     caption = "Correlation of alignment with accuracy over languages"

@@ -14,7 +14,8 @@ STORED = "results.parquet"
 
 def _print_columns(asked: bool) -> None:
     if asked:
-        from neuronxa_task.analysis.leaderboard import ACCURACY_COLUMNS, COLUMNS
+        from neuronxa_task.analysis.leaderboard import COLUMNS
+        from neuronxa_task.analysis.leaderboard_accuracy import ACCURACY_COLUMNS
 
         columns = {**COLUMNS, **ACCURACY_COLUMNS}
         typer.echo("\n".join(f"{name}: {meaning}" for name, meaning in columns.items()))

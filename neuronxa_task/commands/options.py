@@ -180,18 +180,48 @@ def choice_of(
     return made
 
 
-SHOWN_NOTES = 6
-"""Notes printed without --full."""
+NOTE_LINES = 8
+"""Lines of notes below a table without --full."""
+SUMMARY_LINES = 25
+"""Lines of a summary, with its notes and what comes next."""
 
 
-def echo_notes(notes: Sequence[str], *, full: bool = True, more: str = "--full") -> None:
-    """Print notes below the tables; without `full`, only the first, and what shows the others."""
-    shown = notes if full or len(notes) <= SHOWN_NOTES else notes[: SHOWN_NOTES - 1]
-    lines = [f"note: {note}" for note in shown]
-    if len(shown) < len(notes):
-        lines.append(f"note: … {len(notes) - len(shown)} more: {more}")
-    if lines:
-        typer.echo("\n" + "\n".join(lines))
+def echo_notes(
+    notes: Sequence[str], *, full: bool = True, more: str = "--full", lines: int = NOTE_LINES
+) -> None:
+    """Print notes below the tables; without `full`, the first, and what shows the others.
+
+    Args:
+        notes: a line each, of any length.
+        full: all of them.
+        more: what shows the others.
+        lines: of the screen, that the notes take at most without `full`; at least 1.
+    """
+    from neuronxa_task.tables import wrapped
+
+    made = [wrapped(f"note: {note}", hanging="      ") for note in notes]
+    shown = made
+    if not full and _lines(made) > lines:
+        count = 0
+        while _lines(made[: count + 1]) < lines:
+            count += 1
+        shown = [*made[:count], f"note: … {len(made) - count} more: {more}"]
+    if shown:
+        typer.echo("\n" + "\n".join(shown))
+
+
+def _lines(texts: Sequence[str]) -> int:
+    return sum(text.count("\n") + 1 for text in texts)
+
+
+def echo_summary(text: str, notes: Sequence[str], next_steps: str) -> None:
+    """Print a summary that fits on a screen: its text, notes, and what to run next."""
+    from neuronxa_task.tables import wrapped
+
+    last = wrapped(next_steps)
+    typer.echo(text)
+    echo_notes(notes, full=False, lines=max(1, SUMMARY_LINES - _lines([text, last]) - 2))
+    typer.echo("\n" + last)
 
 
 def echo_files(paths: Sequence[Path]) -> None:

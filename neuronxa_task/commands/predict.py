@@ -8,6 +8,11 @@ import typer
 
 from neuronxa_task.commands import options
 
+NEXT_WITH_TABLES = (
+    "Next: `neuronxa report RESULTS` draws the curves on a page to open in a browser."
+)
+NEXT = f"{NEXT_WITH_TABLES} All fits and estimates: --full, or --output FOLDER."
+
 
 def predict(
     results: options.ResultPaths,
@@ -40,6 +45,7 @@ def predict(
     """
     from neuronxa_task.analysis.predict import predictions
     from neuronxa_task.analysis.prediction_text import (
+        best_fits,
         full_text,
         shown_estimates,
         shown_fits,
@@ -57,17 +63,22 @@ def predict(
     )
     read = options.read(results, pattern, alias, num_fewshot, chat_template, pivot)
     tables = predictions(read, choice, score=score)
-    if full:
-        typer.echo(full_text(tables, score) + "\n")
-    typer.echo(summary_text(tables, score))
     notes = [*read.notes, *tables.notes]
-    options.echo_notes(notes, full=full)
+    summary = summary_text(tables, score)
+    if full:
+        typer.echo(f"{full_text(tables, score)}\n\n{summary}")
+        options.echo_notes(notes)
+    else:
+        options.echo_summary(summary, notes, NEXT if output is None else NEXT_WITH_TABLES)
     if output is None:
         return
+    fits = shown_fits(tables.fits)
     paths = write(
-        *(output, "prediction", tables.fits, shown_fits(tables.fits)),
-        caption="Accuracy predicted from alignment: errors of leaving one language out",
+        *(output, "prediction", tables.fits, fits),
+        caption="Accuracy predicted from alignment: errors of leaving one language out; the best "
+        "score of each model and benchmark in bold",
         notes=notes,
+        bold=best_fits(fits),
     )
     if len(tables.estimates):
         paths += write(

@@ -51,10 +51,11 @@ def write_report(
     """
     from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
+    from neuronxa_task.latex import best_within
     from neuronxa_task.report.content import Content
     from neuronxa_task.report.page import render
     from neuronxa_task.report.pictures import Studio
-    from neuronxa_task.report.tables import language_table
+    from neuronxa_task.report.tables import columns_of, language_table
     from neuronxa_task.tables import write
 
     studio = Studio(output / "pictures", picture_formats, every=all_pictures)
@@ -69,11 +70,13 @@ def write_report(
         page.write_text(render(content, correlations, title, notes, studio), encoding="utf-8")
     except OSError as error:
         raise NeuronXAError(f"{error.filename} cannot be written: {error.strerror}") from error
+    full, shown = language_table(content)
+    columns = [column.heading.text for column in columns_of(content)]
     tables = write(
-        output,
-        "languages",
-        *language_table(content),
-        caption="Alignment and accuracy of each language, with 95 % interval or ± standard error.",
+        *(output, "languages", full, shown),
+        caption="Alignment and accuracy of each language, with 95 % interval or ± standard error; "
+        "the highest of each column in bold",
         formats=("csv", "tex"),
+        bold=best_within(shown, ["model"], columns),
     )
     return Report(page, studio.written, tables, notes)

@@ -20,6 +20,7 @@ from neuronxa_task.report.cautions import cautions
 from neuronxa_task.report.content import SURFACE, Content
 from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
+from neuronxa_task.report.same_sentences import sentence_tests, table_rows, told
 from neuronxa_task.report.tables import (
     BAR_STEPS,
     columns_of,
@@ -138,6 +139,8 @@ def _tables(content: Content) -> dict[str, Any]:
     several = len(content.models) > 1
     columns, rows = model_means(content) if several else ([], [])
     tested, tests = versus(content) if several else ([], [])
+    on_sentences = sentence_tests(content) if several else []
+    sentence_columns, sentence_rows = table_rows(content, on_sentences)
     return {
         "facts": list(_facts(content)),
         "headings": [column.heading for column in columns_of(content)],
@@ -147,6 +150,9 @@ def _tables(content: Content) -> dict[str, Any]:
         "model_rows": rows,
         "tested": tested,
         "tests": tests,
+        "sentence_words": told(content, on_sentences),
+        "sentence_tested": sentence_columns,
+        "sentence_tests": sentence_rows,
         "intervals": any(about.intervals for about in content.results.uncertainties.values()),
         "surface": any(metric == SURFACE for _, _, metric in content.numbers),
         "signatures": signatures(content),

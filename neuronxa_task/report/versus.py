@@ -23,10 +23,13 @@ MIN_LANGUAGES = 3
 
 @dataclass(frozen=True)
 class Difference:
-    """Text of a mean difference, in how many languages the first is higher, and p."""
+    """Text of a mean difference, what stands below it, and p.
+
+    Below it stands in how many languages the first model is higher, or the 95 % interval.
+    """
 
     text: str = MISSING
-    higher: str = ""
+    below: str = ""
     p: str = ""
 
 
@@ -42,16 +45,13 @@ class Versus:
 def versus(content: Content) -> tuple[list[Heading], list[Versus]]:
     """Columns, and a row per pair of models; p is adjusted for all tests of the table (Holm)."""
     columns = [column for column in columns_of(content) if column.metric != SURFACE]
-    models = content.models
-    pairs = [*combinations(models, 2)]
-    if len(models) > ALL_PAIRS:
-        pairs = [(models[0], other) for other in models[1:]]
+    pairs = model_pairs(content.models)
     tests = [
         [_test(content, first, second, column.benchmark, column.metric) for column in columns]
         for first, second in pairs
     ]
     adjusted = iter(holm([None if test is None else test.p for row in tests for test in row]))
-    names = short_names(models)
+    names = short_names(content.models)
     rows = [
         Versus(names[first], names[second], [_shown(test, next(adjusted)) for test in row])
         for (first, second), row in zip(pairs, tests, strict=True)
@@ -60,6 +60,13 @@ def versus(content: Content) -> tuple[list[Heading], list[Versus]]:
     return [columns[place].heading for place in used], [
         Versus(row.first, row.second, [row.differences[place] for place in used]) for row in rows
     ]
+
+
+def model_pairs(models: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of models that are compared."""
+    if len(models) > ALL_PAIRS:
+        return [(models[0], other) for other in models[1:]]
+    return [*combinations(models, 2)]
 
 
 def _test(
@@ -76,10 +83,15 @@ def _test(
 def _shown(test: PairedDifference | None, p: float | None) -> Difference:
     if test is None or p is None:
         return Difference()
-    sign = "+" if test.mean > 0 else ""
+    return Difference(signed(test.mean), f"{test.higher} of {test.n}", p_text(p))
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return f"+{written(value)}" if value > 0 else written(value)
+
+
+def p_text(p: float) -> str:
+    """A p-value, named."""
     text = p_value(p)
-    return Difference(
-        f"{sign}{written(test.mean)}",
-        f"{test.higher} of {test.n}",
-        f"p {text}" if text.startswith("<") else f"p = {text}",
-    )
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 FILES_AT_ONCE = 24
 TEXTS = ("model", "benchmark", "language", "metric", "signature", "task", "file", "date")
-PER_LAYER = ("layers", "stability", "intervals", "surface", "pairs")
+PER_LAYER = (
+    *("layers", "stability", "intervals", "surface", "pairs", "pivots"),
+    *("aligned_layers", "pivot_hash"),
+)
 """What a NeuronXA task records beside its scores: nearly all of a file, and not in the table."""
 
 

@@ -14,7 +14,8 @@ from neuronxa_task.results.comparable import changed_models, versions
 from neuronxa_task.results.files import ResultFile, printable, read_files
 from neuronxa_task.results.identity import name_models
 from neuronxa_task.results.rerun import command_of
-from neuronxa_task.results.task_runs import Profile, Uncertainty
+from neuronxa_task.results.task_runs import Profile
+from neuronxa_task.results.uncertainty import Uncertainty
 from neuronxa_task.settings import SCORES
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Results:
         commands: the `lm_eval` command of each file that the table draws on.
         notes: what was left out, replaced or joined, counted; the hints among them.
         uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
-            intervals of its scores and how far shared tokens alone find the pairs.
+            intervals of its scores, how far shared tokens alone find the pairs, and how far each
+            pair is aligned.
         hints: which models may be the same one, and how to join them.
         recorded: of each (model, alignment benchmark, language) the `pairs` and `stability` that
             its file has, unchecked.

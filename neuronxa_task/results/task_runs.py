@@ -12,30 +12,18 @@ from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.benchmarks import Pattern, TaskPlace, place
 from neuronxa_task.results.comparable import benchmark_signature, facts_of
 from neuronxa_task.results.files import ResultFile, printable
+from neuronxa_task.results.uncertainty import (
+    Uncertainty,
+    number_of,
+    pair_record,
+    uncertainty_of,
+)
 from neuronxa_task.settings import SCORES
 
 Profile = Mapping[str, list[float]]
 
-LARGEST = 1e50
-"""Largest value of a metric; squares of larger numbers would overflow in the statistics."""
-
-
 RECORDED = ("pairs", "stability")
 """What a NeuronXA task records only if it is asked to."""
-
-
-@dataclass(frozen=True)
-class Uncertainty:
-    """What else may explain a language's scores: chance in the choice of sentences, shared tokens.
-
-    Attributes:
-        intervals: low and high end of the 95 % interval of each score that has one.
-        surface: fraction of the sentence pairs that find each other by the tokens they share;
-            `None` where the file does not say.
-    """
-
-    intervals: Mapping[str, tuple[float, float]]
-    surface: float | None
 
 
 @dataclass(frozen=True)
@@ -151,7 +139,14 @@ def read_task(file: ResultFile, model: str, task: str, where: TaskPlace, values:
     profile = _profile(metadata) if signature and "layers" in metadata else {}
     if profile is None:
         unusable.append("its layers")
-    uncertainty = _uncertainty(metadata) if signature else None
+    pairs = None
+    try:
+        if signature:
+            scores = {name: value for name, value, _ in numbers}
+            pairs = pair_record(metadata, facts_of(signature).get("data_hash", ""), scores)
+    except (ValueError, TypeError, KeyError):
+        unusable.append("its aligned_layers")
+    uncertainty = uncertainty_of(metadata, pairs) if signature else None
     return TaskRun(
         model=model,
         task=printable(task),
@@ -187,8 +182,8 @@ def _metrics(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None, flo
         if filters != bool(comma) or metric.strip() in NO_METRICS or metric.endswith("_stderr"):
             continue
         if metric != PREDICT_ONLY:
-            error = _number(values.get(f"{metric}_stderr{comma}{chosen}"))
-            yield name, _number(given), math.nan if error is None else error
+            error = number_of(values.get(f"{metric}_stderr{comma}{chosen}"))
+            yield name, number_of(given), math.nan if error is None else error
 
 
 def is_predict_only(values: Any) -> bool:
@@ -204,7 +199,7 @@ def _profile(metadata: Mapping[str, Any]) -> Profile | None:
         return None
     profile: dict[str, list[float]] = {}
     for name, values in layers.items():
-        numbers = [_number(value) for value in values] if isinstance(values, list) else []
+        numbers = [number_of(value) for value in values] if isinstance(values, list) else []
         profile[printable(name)] = [n for n in numbers if n is not None and 0 <= n <= 1]
         if not numbers or len(profile[printable(name)]) != len(numbers):
             return None
@@ -225,33 +220,8 @@ def _spread(profile: dict[str, list[float]], neuron_layers: Any) -> None:
             profile[name] = [by_layer.get(layer, math.nan) for layer in range(depth)]
 
 
-def _uncertainty(metadata: Mapping[str, Any]) -> Uncertainty | None:
-    """A task's intervals and surface, as far as they are shares; `None` for neither."""
-    given = metadata.get("intervals")
-    intervals = {}
-    for score, ends in given.items() if isinstance(given, dict) else ():
-        numbers = [_share(end) for end in ends] if isinstance(ends, list) else []
-        known = [number for number in numbers if number is not None]
-        if score in SCORES and len(numbers) == len(known) == 2 and known[0] <= known[1]:
-            intervals[score] = (known[0], known[1])
-    surface = _share(metadata.get("surface"))
-    return Uncertainty(intervals, surface) if intervals or surface is not None else None
-
-
-def _share(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 1 else None
-
-
 def _documents(file: ResultFile, task: str, values: Mapping[str, Any]) -> int | None:
     for count in (file.of_task("n-samples", task).get("effective"), values.get("sample_len")):
         if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < 2**63:
             return count
     return None
-
-
-def _number(value: Any) -> float | None:
-    """A number, or `None`: the harness writes "N/A", and NaN as text or as a JSON extra."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) <= LARGEST else None

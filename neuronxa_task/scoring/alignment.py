@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Interval = tuple[float, float]
 """Lower and upper bound, 0 to 1."""
 
+MOST_COUNTED = 255
+"""Layers that a pair's two hex digits can count."""
+
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
@@ -220,6 +223,19 @@ def layer_profile(representation: str, retrieval: Retrieval) -> dict[str, list[f
         f"{representation}_from_pivot": retrieval.from_pivot.double().mean(dim=1).tolist(),
         f"{representation}_to_pivot": retrieval.to_pivot.double().mean(dim=1).tolist(),
     }
+
+
+def aligned_layers(retrieval: Retrieval) -> str | None:
+    """A representation's entry in a result file's `aligned_layers`.
+
+    For each pair, the number of layers at which it is aligned, as two hex digits; `None` if one is
+    above 255.
+
+    >>> aligned_layers(Retrieval(torch.eye(2, 3).bool(), torch.ones(2, 3).bool()))
+    '010100'
+    """
+    counts = retrieval.weak.sum(dim=0).tolist()
+    return bytes(counts).hex() if max(counts) <= MOST_COUNTED else None
 
 
 def retrieval(pivot: Iterable[Tensor], target: Iterable[Tensor]) -> Retrieval:
