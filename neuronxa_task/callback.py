@@ -85,7 +85,7 @@ class AlignmentCallback(TrainerCallback):
         )
         logged: dict[str, float] = {}
         for name in SCORE_OF.values():
-            values = {language: getattr(found, name) for language, found in alignments.items()}
+            values = {code: getattr(alignment, name) for code, alignment in alignments.items()}
             logged |= {f"eval_{name}_{language}": value for language, value in values.items()}
             logged[f"eval_{name}"] = sum(values.values()) / len(values)
         metrics.update(logged)

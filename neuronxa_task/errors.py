@@ -56,15 +56,23 @@ def printable(text: str) -> str:
 def did_you_mean(name: str, choices: Iterable[object]) -> str:
     """Suggest the choice closest to a misspelt name, for the end of a message; empty if none is.
 
-    Swapped letters are the likeliest slip, so choices with the same letters come first.
-
     >>> did_you_mean("nacsa", ["nasca", "navca"])
     "; did you mean 'nasca'?"
     """
+    near = closest(name, choices)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def closest(name: str, choices: Iterable[object], *, at_least: float = 0.6) -> str | None:
+    """The choice closest to a misspelt name; `None` if no difflib ratio is `at_least` this.
+
+    Swapped letters are the likeliest slip, so choices with the same letters come first.
+    """
     names = list(map(str, choices))
-    near = difflib.get_close_matches(name.lower(), names) or difflib.get_close_matches(name, names)
-    near.sort(key=lambda choice: sorted(choice) != sorted(name.lower()))
-    return f"; did you mean {near[0]!r}?" if near else ""
+    for written in (name.lower(), name):
+        if near := difflib.get_close_matches(written, names, cutoff=at_least):
+            return min(near, key=lambda choice: sorted(choice) != sorted(name.lower()))
+    return None
 
 
 def is_harness_command() -> bool:
@@ -130,10 +138,10 @@ def option(command: Sequence[str], name: str) -> str | None:
     >>> option(["lm_eval", "--use_cache=mine"], "--use_cache")
     'mine'
     """
-    for place, argument in enumerate(command):
+    for index, argument in enumerate(command):
         given, equals, value = argument.partition("=")
         if given == name:
-            return value if equals else next(iter(command[place + 1 :]), None)
+            return value if equals else next(iter(command[index + 1 :]), None)
     return None
 
 

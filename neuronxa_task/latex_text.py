@@ -85,7 +85,7 @@ def _escaped_mark(mark: str) -> str:
     if mark.isascii():
         return mark if mark.isprintable() else " "
     base, *accents = list(unicodedata.normalize("NFD", mark))
-    if accents and base.isascii() and base.isalpha() and all(each in ACCENTS for each in accents):
+    if accents and base.isascii() and base.isalpha() and ACCENTS.keys() >= set(accents):
         made = f"\\{base}{{}}" if base in "ij" and "\u0323" not in accents else base
         for accent in accents:
             if accent == "\u0328":  # the ogonek is in no font of LaTeX's default encoding

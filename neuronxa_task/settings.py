@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args
 
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, closest, one_of
 from neuronxa_task.sampling import ALL, FIRST
 
 log = logging.getLogger(__name__)
@@ -163,7 +162,8 @@ class Settings(StateSettings):
         """
         others = [key for key in metadata if key not in SETTINGS and key not in TASK_METADATA]
         for key in others:
-            if similar := _similar_setting(key):
+            name = str(key).casefold().replace("-", "_")
+            if similar := closest(name, SETTINGS, at_least=SIMILAR):
                 raise NeuronXAError(
                     f"unknown metadata key {key!r}; did you mean {similar!r}? "
                     f"Settings: {one_of(SETTINGS)}"
@@ -178,11 +178,6 @@ def _is_whole(value: object) -> bool:
 
 
 SETTINGS: tuple[str, ...] = tuple(field.name for field in fields(Settings))
-
-
-def _similar_setting(key: object) -> str | None:
-    name = str(key).casefold().replace("-", "_")
-    return next(iter(get_close_matches(name, SETTINGS, n=1, cutoff=SIMILAR)), None)
 
 
 @cache

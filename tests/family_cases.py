@@ -39,9 +39,9 @@ NO_TINY_FORM = {
 """Sizes are fixed or checked against each other, or a package is missing."""
 
 NO_NEURONS = r"layer [012] \(.+\) has no feed-forward neurons to read; looked for .+; supported: "
-OTHER_ROWS = r"layer 0 holds \[.+\] values for 2 x 7 tokens; expected \[2, 7, 32\]; supported: "
-TWICE = "layer 0 runs its output projection .+ 2 times in one forward pass.*; supported: "
-OUTSIDE = r"layer 1 \(.+\) does not start from the output of layer 0.*; supported: "
+OTHER_ROWS = r"layer 1 holds \[.+\] values for 2 x 7 tokens; expected \[2, 7, 32\]; supported: "
+TWICE = "layer 1 runs its output projection .+ 2 times in one forward pass.*; supported: "
+OUTSIDE = r"layer 2 \(.+\) does not start from the output of layer 1.*; supported: "
 OTHER_LAST = (
     r"returns a last hidden state of shape \[2, 7, 64\]; expected \[2, 7, 32\]; supported: "
 )
@@ -123,7 +123,7 @@ OTHER_FORMS = [  # dense ones of families whose usual form routes tokens, mixed 
     Case("seq2seq", "t5", (("feed_forward_proj", "gated-gelu"),)),
 ]
 READ += OTHER_FORMS
-ROUTED = r"layer 0 routes tokens to experts in an unknown way .*DogeCDMoE.*; supported: "
+ROUTED = r"layer 1 routes tokens to experts in an unknown way .*DogeCDMoE.*; supported: "
 REASONS[Case("causal", "doge", (("is_moe", True), ("num_experts", 16)))] = ROUTED
 
 

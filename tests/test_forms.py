@@ -251,7 +251,7 @@ def test_a_layer_that_was_not_read_is_an_error(name: str, what: str) -> None:
     body = find_body(model)
     sites = find_sites(body)
     skipping_hooks(model.get_submodule(name))
-    with pytest.raises(NeuronXAError, match=f"layer 1: the {what} was read 0 times in one forward"):
+    with pytest.raises(NeuronXAError, match=f"layer 2: the {what} was read 0 times in one forward"):
         encode(body, sites, IDS[:2], batch_size=2, settings=StateSettings())
 
 
@@ -366,7 +366,7 @@ def test_neurons_masked_on_the_way_are_told(where: str, factor: float) -> None:
     with pytest.raises(NeuronXAError) as error:
         score(model, byte_tokenizer(), TEXT, OTHER)
     text = str(error.value)
-    assert "layer 1: the product read at layers.1.mlp.down_proj is not gate × up" in text
+    assert "layer 2: the product read at layers.1.mlp.down_proj is not gate × up" in text
     assert f"{3 if factor == 0 else 0} of 48 neurons are switched off" in text
     assert "put a forward hook on the gate or the activation (layers.1.mlp.act_fn)" in text
 

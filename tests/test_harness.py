@@ -313,7 +313,7 @@ def test_a_model_without_feed_forward_layers(tasks: Path, tmp_path: Path) -> Non
     config = MambaConfig(vocab_size=258, hidden_size=32, num_hidden_layers=2, state_size=4)
     MambaForCausalLM(config).save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(NeuronXAError, match=r"mamba: layer 0 .* no feed-forward neurons"):
+    with pytest.raises(NeuronXAError, match=r"mamba: layer 1 .* no feed-forward neurons"):
         evaluate(tmp_path, tasks)
 
 

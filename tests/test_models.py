@@ -63,7 +63,7 @@ def test_the_overview_counts_every_family() -> None:
     read = [family.name for family in table if family.neurons]
     text = overview("causal")
     assert f"decoder-only: {len(read)} read, {len(table) - len(read)} refused" in text
-    assert "mamba: layer 0 (MambaBlock) has no feed-forward neurons to read" in text
+    assert "mamba: layer 1 (MambaBlock) has no feed-forward neurons to read" in text
     words = text.split()
     assert all(name in words for name in read)
 

@@ -277,7 +277,7 @@ def test_two_blocks_of_one_width_are_ambiguous() -> None:
         return plain(m, x) + other
 
     text = refused(toy(run, up=up, act=nn.ReLU, down=down, other_up=up, other_down=down))
-    assert "layer 0 has 2" in text and "layers.0.other_down, layers.0.down" in text
+    assert "layer 1 has 2" in text and "layers.0.other_down, layers.0.down" in text
     assert "ambiguous" in text
 
 
@@ -287,13 +287,13 @@ def test_no_block_at_all() -> None:
         return output
 
     text = refused(toy(run, up=up, down=down))
-    assert text.startswith("toy: layer 0 (Layer) has no feed-forward neurons to read; looked for ")
+    assert text.startswith("toy: layer 1 (Layer) has no feed-forward neurons to read; looked for ")
     assert f"a linear map to the hidden size ({H})" in text and "supported: dense" in text
 
 
 def test_a_layer_run_twice() -> None:
     layer = Layer(plain, up=up(), act=nn.ReLU(), down=down())
-    assert "layer 0 runs 2 times" in refused(find_body(Toy([layer, layer])))
+    assert "layer 1 runs 2 times" in refused(find_body(Toy([layer, layer])))
 
 
 def test_an_output_projection_run_in_chunks() -> None:
@@ -310,7 +310,7 @@ def test_a_gate_changed_in_place_after_it_was_made() -> None:
         return m.write(gate, a.mul_(m.up(x)))
 
     text = refused(toy(run, gate_map=up, up=up, act=nn.SiLU, down=down))
-    assert "layer 0: the gate activation read at layers.0.down" in text
+    assert "layer 1: the gate activation read at layers.0.down" in text
 
 
 def test_tokens_in_another_order() -> None:
@@ -355,14 +355,14 @@ class Routed(nn.Module):
 def test_experts_beside_a_dense_block(kind: str) -> None:
     torch.manual_seed(0)
     text = refused(find_body(Toy([Routed(kind), Routed(kind)])))
-    assert text.startswith("toy: layer 0 routes tokens to experts in an unknown way (")
+    assert text.startswith("toy: layer 1 routes tokens to experts in an unknown way (")
 
 
 def test_values_that_are_not_finite() -> None:
     body = toy(plain, up=up, act=nn.ReLU, down=down)
     for bias in body.layers[1].get_submodule("up").parameters():
         nn.init.constant_(bias, torch.inf)
-    assert "layer 1 computes NaN or infinite values" in refused(body)
+    assert "layer 2 computes NaN or infinite values" in refused(body)
 
 
 def test_a_model_that_cannot_run() -> None:
@@ -474,7 +474,7 @@ def test_one_layer_whose_neurons_are_all_zero() -> None:
     with torch.no_grad():
         fc1.weight.zero_()
         fc1.bias.fill_(-1)
-    assert "layer 1 (OPTDecoderLayer) has no feed-forward neurons" in refused(body)
+    assert "layer 2 (OPTDecoderLayer) has no feed-forward neurons" in refused(body)
 
 
 def test_one_shared_expert_whose_neurons_are_all_zero() -> None:
@@ -482,14 +482,14 @@ def test_one_shared_expert_whose_neurons_are_all_zero() -> None:
     with torch.no_grad():
         body.layers[1].get_submodule("mlp.shared_expert.up_proj").weight.zero_()  # type: ignore[operator]
     text = refused(body)
-    assert "layers 0 and 1 are built alike, but neurons were found in mlp.experts, mlp." in text
+    assert "layers 1 and 2 are built alike, but neurons were found in mlp.experts, mlp." in text
 
 
 @pytest.mark.parametrize(
     ("family", "kind", "name", "reason"),
     [
-        ("bart", "seq2seq", "activation_fn", "layer 1 .+ has no feed-forward neurons to read"),
-        ("llama", "causal", "mlp.act_fn", "layer 1 .+ has no feed-forward neurons to read"),
+        ("bart", "seq2seq", "activation_fn", "layer 2 .+ has no feed-forward neurons to read"),
+        ("llama", "causal", "mlp.act_fn", "layer 2 .+ has no feed-forward neurons to read"),
         ("qwen2_moe", "causal", "mlp.shared_expert.act_fn", "shared_expert.down_proj is in a"),
         ("granitemoeshared", "causal", "shared_mlp.activation", "shared_mlp.output_linear is in"),
     ],

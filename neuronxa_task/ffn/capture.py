@@ -74,7 +74,7 @@ def reading(
         # OPT's output projections see `[batch·tokens, F]`.
         if tuple(values.shape) not in {(*tokens, width), (tokens[0] * tokens[1], width)}:
             raise NeuronXAError(
-                f"{body.family}: layer {layer} holds {list(values.shape)} values for "
+                f"{body.family}: layer {layer + 1} holds {list(values.shape)} values for "
                 f"{tokens[0]} x {tokens[1]} tokens; expected {[*tokens, width]}; "
                 f"supported: {SUPPORTED}"
             )
@@ -140,7 +140,7 @@ def _counted(site: Experts, reads: Counter[DenseNeurons | Experts | int]) -> Exp
 def _require_one(body: Body, layer: int, what: str, reads: int) -> None:
     if reads != 1:
         raise NeuronXAError(
-            f"{body.family}: layer {layer}: the {what} was read {reads} times in one forward pass; "
-            "expected once (compiled layers can skip the hooks that read them: load the model "
-            "without torch.compile)"
+            f"{body.family}: layer {layer + 1}: the {what} was read {reads} times in one forward "
+            "pass; expected once (compiled layers can skip the hooks that read them: load the "
+            "model without torch.compile)"
         )

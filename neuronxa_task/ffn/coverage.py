@@ -66,10 +66,11 @@ def _require_neurons(
             continue
         cause = masked_neurons(of_layer, body.hidden_size)
         if cause is not None:
-            raise NeuronXAError(f"{body.family}: layer {layer}: {cause}")
+            raise NeuronXAError(f"{body.family}: layer {layer + 1}: {cause}")
         raise NeuronXAError(
-            f"{body.family}: layer {layer} ({type(block).__name__}) has no feed-forward neurons to "
-            f"read; looked for {LOOKED_FOR.format(hidden=body.hidden_size)}; supported: {SUPPORTED}"
+            f"{body.family}: layer {layer + 1} ({type(block).__name__}) has no feed-forward "
+            f"neurons to read; looked for {LOOKED_FOR.format(hidden=body.hidden_size)}; supported: "
+            f"{SUPPORTED}"
         )
 
 
@@ -110,9 +111,9 @@ def _require_alike(body: Body, sites: Sequence[DenseNeurons | Experts]) -> None:
         if holding != expected:
             earlier, later = (", ".join(sorted(names)) or "none" for names in (expected, holding))
             raise NeuronXAError(
-                f"{body.family}: layers {first_layer} and {layer} are built alike, but neurons "
-                f"were found in {earlier} of the first and in {later} of the second (all zero for "
-                f"a few random tokens, or rounded too coarsely); supported: {SUPPORTED}"
+                f"{body.family}: layers {first_layer + 1} and {layer + 1} are built alike, but "
+                f"neurons were found in {earlier} of the first and in {later} of the second (all "
+                f"zero for a few random tokens, or rounded too coarsely); supported: {SUPPORTED}"
             )
 
 
@@ -140,7 +141,7 @@ def _require_nothing_left(
             and records.ran(module)
         ):
             raise NeuronXAError(
-                f"{body.family}: layer {layer}: {name} is in a feed-forward block, but its "
+                f"{body.family}: layer {layer + 1}: {name} is in a feed-forward block, but its "
                 "input is neither act(x·W) nor act(x·W_gate)⊙(x·W_up), so some of the layer's "
                 f"neurons would be missing; supported: {SUPPORTED}"
             )
@@ -156,8 +157,8 @@ def _require_chain(body: Body, records: Sequence[LayerRecords]) -> None:
             or not same_values(_direction(before.output), _direction(after.input), torch.float16)
         ):
             raise NeuronXAError(
-                f"{body.family}: layer {layer} ({type(body.layers[layer]).__name__}) does not "
-                f"start from the output of layer {layer - 1}, so a part of the model is outside "
+                f"{body.family}: layer {layer + 1} ({type(body.layers[layer]).__name__}) does not "
+                f"start from the output of layer {layer}, so a part of the model is outside "
                 f"its layers; supported: {SUPPORTED}"
             )
 

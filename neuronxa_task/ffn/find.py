@@ -69,8 +69,8 @@ def _candidates(
     """The dense blocks of a layer: one, or any number next to a mixture of experts."""
     if records.runs != 1:
         raise NeuronXAError(
-            f"{body.family}: layer {layer} runs {records.runs} times in one forward pass, so its "
-            f"neurons have no single state; supported: {SUPPORTED}"
+            f"{body.family}: layer {layer + 1} runs {records.runs} times in one forward pass, so "
+            f"its neurons have no single state; supported: {SUPPORTED}"
         )
     routed = {inner for mixture in mixtures for inner in mixture.module.modules()}
     dense = [record for record in records.calls if record.module not in routed]
@@ -80,7 +80,7 @@ def _candidates(
     require_all_known(body, layer, records, mixtures, down_projections)
     if not blocks and records.output is not None and not records.output.isfinite().all():
         raise NeuronXAError(
-            f"{body.family}: layer {layer} computes NaN or infinite values for a few random "
+            f"{body.family}: layer {layer + 1} computes NaN or infinite values for a few random "
             "tokens; try another dtype (bfloat16 or float32 instead of float16)"
         )
     for candidate in blocks:
@@ -88,12 +88,12 @@ def _candidates(
         calls = sum(record.module is candidate.down.module for record in records.calls)
         if calls > 1:
             raise NeuronXAError(
-                f"{body.family}: layer {layer} runs its output projection {name} {calls} times in "
-                f"one forward pass, so its neurons have no single state; supported: {SUPPORTED}"
+                f"{body.family}: layer {layer + 1} runs its output projection {name} {calls} times "
+                f"in one forward pass, so its neurons have no single state; supported: {SUPPORTED}"
             )
     if len(blocks) > 1 and not mixtures:
         raise NeuronXAError(
-            f"{body.family}: layer {layer} has {len(blocks)} feed-forward output projections "
+            f"{body.family}: layer {layer + 1} has {len(blocks)} feed-forward output projections "
             f"({', '.join(candidate.down.name for candidate in blocks)}), so its neurons are "
             f"ambiguous; supported: {SUPPORTED}"
         )

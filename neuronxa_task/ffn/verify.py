@@ -68,7 +68,7 @@ def require_same_readings(
         after = outputs.get(mixture.module, [])
         if len(before) != 1 or len(after) != 1:
             raise NeuronXAError(
-                f"{body.family}: layer {mixture.layer} runs its experts {mixture.name} "
+                f"{body.family}: layer {mixture.layer + 1} runs its experts {mixture.name} "
                 f"{len(before)} times in one forward pass; expected once; supported: {SUPPORTED}"
             )
         _require_same_tokens(body, mixture, "routed sum", _sentences_turned(after[0]), before[0])
@@ -131,7 +131,7 @@ def _require_same_tokens(
     distance = (read - expected).norm(dim=1)
     if not bool((distance <= SAME_TOKEN * expected.norm(dim=1)).float().mean() > 0.5):
         raise NeuronXAError(
-            f"{body.family}: layer {site.layer}: the {what} read at {site.name} for "
+            f"{body.family}: layer {site.layer + 1}: the {what} read at {site.name} for "
             f"{PROBE_SHAPE[0]} sentences differs token by token (changed in place, tokens in "
             f"another order, or not deterministic); supported: {SUPPORTED}"
         )
@@ -148,7 +148,7 @@ def _checked(site: Experts) -> Experts:
         limit = tolerance * expected.float().norm()
         if actual.shape != expected.shape or not bool(difference <= limit):
             raise NeuronXAError(
-                f"layer {site.layer}: the sum over the experts of {site.name} "
+                f"layer {site.layer + 1}: the sum over the experts of {site.name} "
                 f"({type(module).__name__}) is not what the model computes (relative difference "
                 f"{float(difference / expected.float().norm()):.1g}); supported: {SUPPORTED}"
             )

@@ -177,15 +177,15 @@ def in_words(content: Content, groups: Sequence[Group]) -> tuple[list[str], list
     """The main finding, the first score's correlation on the first text; and what qualifies it."""
     first = [group for group in groups if group.text == content.texts[0]]
     known = [
-        (group, each)
+        (group, estimate)
         for group in first
-        if (each := group.main.estimates[0]) is not None and each.r is not None
+        if (estimate := group.main.estimates[0]) is not None and estimate.r is not None
     ]
     if not known:
         return [], []
     _, estimate = known[-1]  # the mean over benchmarks is the last, where there is one
     further = list(qualifications(estimate.row))
     if len(known) > 1:
-        single = ", ".join(f"{group.name} {each.text}" for group, each in known[:-1])
+        single = ", ".join(f"{group.name} {estimate.text}" for group, estimate in known[:-1])
         further.append(f"By benchmark: r = {single}.")
     return list(estimate.sentences), further

@@ -110,7 +110,7 @@ class Charts:
         """The end of each score's axis: the same for all models, so that they compare."""
         values: dict[str, list[float]] = {}
         for _, score, profiles in self._profiles():
-            values.setdefault(score, []).extend(v for each in profiles for v in each.values)
+            values.setdefault(score, []).extend(v for profile in profiles for v in profile.values)
         return {score: upper_limit(of_score) for score, of_score in values.items()}
 
     def correlations(self, groups: Sequence[Group]) -> Section:
@@ -123,16 +123,18 @@ class Charts:
                 if group.text != text:
                     continue
                 estimates = [
-                    Estimate(each.r, each.low, each.high)
-                    if each is not None and each.r is not None
+                    Estimate(estimate.r, estimate.low, estimate.high)
+                    if estimate is not None and estimate.r is not None
                     else None
-                    for each in group.main.estimates
+                    for estimate in group.main.estimates
                 ]
                 if any(estimates):
                     rows.append(EstimateRow(group.name, estimates))
             if rows:
-                known = [each for row in rows for each in row.estimates if each]
-                lowest = min(each.value if each.low is None else each.low for each in known)
+                known = [estimate for row in rows for estimate in row.estimates if estimate]
+                lowest = min(
+                    estimate.value if estimate.low is None else estimate.low for estimate in known
+                )
                 axis = Axis("Pearson’s r with accuracy", min(0.0, lowest) - 0.03, 1.03)
                 caption = "Correlation of alignment with accuracy, 95 % intervals"
                 drawing = Estimates(axis, rows, scores, apart=True)
@@ -156,16 +158,16 @@ class Charts:
                 caption = f"{score.upper()} and {benchmark}, {len(points)} languages"
                 title = f"{benchmark}, {self.content.metric_name(join.metric)}"
                 drawing = against(join, points, score, title)
-                place = {"score": self.content.scores.index(score)}
+                of_score = {"score": self.content.scores.index(score)}
                 of = (score, benchmark)
-                charts.append(self._chart("scatter", caption, keys | place, [drawing], *of))
+                charts.append(self._chart("scatter", caption, keys | of_score, [drawing], *of))
         return Section(charts, self._menus("model", "text", "score", every="benchmark"))
 
     def layer_curves(self) -> Section:
         """Each language's score over the layers, or, of many, where they lie; and the average."""
         charts = []
         for keys, score, profiles in self._profiles():
-            last = max(first_layer(score) + len(each.values) - 1 for each in profiles)
+            last = max(first_layer(score) + len(profile.values) - 1 for profile in profiles)
             drawing = Lines(
                 Axis(layer_title(score), first_layer(score), max(last, first_layer(score) + 1)),
                 Axis(score.upper(), 0.0, self._limits[score]),
@@ -178,10 +180,10 @@ class Charts:
 
     def _lines(self, profiles: Sequence[Layers], score: str) -> Iterator[Line]:
         many = len(profiles) > MOST_SINGLE_LINES
-        for each in profiles:
-            colour = self._highlighted.get(each.language.code)
+        for profile in profiles:
+            colour = self._highlighted.get(profile.language.code)
             if colour is not None or not many:
-                yield Line(each.language.name, numbered(each.values, score), colour)
+                yield Line(profile.language.name, numbered(profile.values, score), colour)
         yield Line("average", numbered(mean_over_languages(profiles), score), bold=True)
 
     @cached_property
@@ -215,11 +217,11 @@ class Charts:
                 languages = self.content.retrieval(model, text, kind)
                 if not languages:
                     continue
-                low, high = around([value for each in languages for value in (each.x, each.y)])
+                low, high = around([value for point in languages for value in (point.x, point.y)])
                 drawing = Scatter(
                     Axis("from the pivot", low, high),
                     Axis("to the pivot", low, high),
-                    marks_of(sorted(languages, key=lambda each: -abs(each.x - each.y))),
+                    marks_of(sorted(languages, key=lambda point: -abs(point.x - point.y))),
                     SCRIPTS,
                     diagonal=True,
                 )
@@ -260,18 +262,22 @@ class Charts:
                 models = [model for model in self.compared if (model, text, score) in numbers]
                 rows = [
                     EstimateRow(
-                        each.name,
+                        language.name,
                         [
-                            Estimate(numbers[model, text, score][each.code].value)
+                            Estimate(numbers[model, text, score][language.code].value)
                             for model in models
                         ],
                     )
-                    for each in self.content.common(text, score)
+                    for language in self.content.common(text, score)
                 ]
                 if len(models) < 2 or not rows:
                     continue
-                rows.sort(key=lambda row: -sum(each.value for each in row.estimates if each))
-                low, high = around([each.value for row in rows for each in row.estimates if each])
+                rows.sort(
+                    key=lambda row: -sum(estimate.value for estimate in row.estimates if estimate)
+                )
+                low, high = around(
+                    [estimate.value for row in rows for estimate in row.estimates if estimate]
+                )
                 axis = Axis(score.upper(), low, high)
                 series = [self.names[model] for model in models]
                 drawings = [Estimates(axis, block, series, apart=False) for block in blocks(rows)]

@@ -107,18 +107,19 @@ class Content:
         counts = downstream.groupby(["benchmark", "metric"])["language"].nunique()
         ranked = counts.sort_values(ascending=False, kind="stable").index
         self.metrics: dict[str, str] = dict(ranked)
-        found: dict[tuple[str, str, str], dict[str, Number]] = {}
+        numbers: dict[tuple[str, str, str], dict[str, Number]] = {}
         columns = ["model", "benchmark", "metric", "language", "value", "stderr"]
         rows = self.table[columns].dropna(subset="value")
         for *key, code, value, stderr in rows.itertuples(index=False, name=None):
             model, benchmark, metric = key
             about = results.uncertainties.get((model, benchmark, code))
             interval = about.intervals.get(metric) if about else None
-            found.setdefault((model, benchmark, metric), {})[code] = Number(value, stderr, interval)
+            number = Number(value, stderr, interval)
+            numbers.setdefault((model, benchmark, metric), {})[code] = number
         for (model, text, code), about in results.uncertainties.items():
             if about.surface is not None and text in self.texts:
-                found.setdefault((model, text, SURFACE), {})[code] = Number(about.surface, nan)
-        self.numbers: Mapping[tuple[str, str, str], Mapping[str, Number]] = found
+                numbers.setdefault((model, text, SURFACE), {})[code] = Number(about.surface, nan)
+        self.numbers: Mapping[tuple[str, str, str], Mapping[str, Number]] = numbers
         self.models = self._best_first()
         self.joins, notes = join_accuracy(selected, selection)
         self.unpaired = None
@@ -165,7 +166,7 @@ class Content:
     def languages(self) -> list[Language]:
         """All languages, by English name."""
         codes = self.table["language"].unique()
-        return sorted((language(code) for code in codes), key=lambda each: each.name)
+        return sorted((language(code) for code in codes), key=lambda entry: entry.name)
 
     def metric_name(self, metric: str) -> str:
         """The metric, as it is set beside alignment."""
@@ -179,35 +180,35 @@ class Content:
 
     def layers(self, model: str, text: str, name: str) -> list[Layers]:
         """A profile of every language, best mean first; `name` as in the result file."""
-        found = [
+        profiles = [
             Layers(language(code), profile[name])
             for (of_model, of_text, code), profile in self.results.profiles.items()
             if (of_model, of_text) == (model, text) and profile.get(name)
         ]
-        return sorted(found, key=lambda each: (-each.mean, each.language.code))
+        return sorted(profiles, key=lambda profile: (-profile.mean, profile.language.code))
 
     def compared(self, text: str, score: str) -> list[tuple[str, list[Layers]]]:
         """Each model's profiles, on the languages that all models with profiles have."""
-        found = [(model, self.layers(model, text, score)) for model in self.models]
-        found = [(model, profiles) for model, profiles in found if profiles]
-        codes = [{each.language.code for each in profiles} for _, profiles in found]
+        per_model = [(model, self.layers(model, text, score)) for model in self.models]
+        per_model = [(model, profiles) for model, profiles in per_model if profiles]
+        codes = [{profile.language.code for profile in profiles} for _, profiles in per_model]
         common = set.intersection(*codes) if codes else set()
         return [
-            (model, [each for each in profiles if each.language.code in common])
-            for model, profiles in found
+            (model, [profile for profile in profiles if profile.language.code in common])
+            for model, profiles in per_model
             if common
         ]
 
     def retrieval(self, model: str, text: str, representation: str) -> list[Point]:
         """Each language's retrieval from the pivot (x) and to it (y), mean over layers."""
         to_pivot = {
-            each.language.code: each.mean
-            for each in self.layers(model, text, f"{representation}_to_pivot")
+            profile.language.code: profile.mean
+            for profile in self.layers(model, text, f"{representation}_to_pivot")
         }
         return [
-            Point(each.language, each.mean, to_pivot[each.language.code])
-            for each in self.layers(model, text, f"{representation}_from_pivot")
-            if each.language.code in to_pivot
+            Point(profile.language, profile.mean, to_pivot[profile.language.code])
+            for profile in self.layers(model, text, f"{representation}_from_pivot")
+            if profile.language.code in to_pivot
         ]
 
     def points(self, join: AccuracyJoin, score: str) -> list[Point]:
@@ -230,22 +231,22 @@ class Content:
             if (model, benchmark, metric) in self.numbers
         ]
         shared = set.intersection(*per_model) if per_model else set()
-        return [each for each in self.languages if each.code in shared]
+        return [language for language in self.languages if language.code in shared]
 
 
 def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:
     """Codes of a few languages evenly spread over a ranking."""
     last = len(ranked) - 1
     count = min(SHOWN_FROM_BEST_TO_WORST, len(ranked))
-    places = [round(last * step / max(1, count - 1)) for step in range(count)]
-    return [ranked[place].language.code for place in dict.fromkeys(places)]
+    indices = [round(last * step / max(1, count - 1)) for step in range(count)]
+    return [ranked[index].language.code for index in dict.fromkeys(indices)]
 
 
 def mean_over_languages(profiles: Sequence[Layers]) -> list[float]:
     """Mean of each layer over the languages that have it."""
-    longest = max(len(each.values) for each in profiles)
+    longest = max(len(profile.values) for profile in profiles)
     columns = [
-        [each.values[layer] for each in profiles if layer < len(each.values)]
+        [profile.values[layer] for profile in profiles if layer < len(profile.values)]
         for layer in range(longest)
     ]
     known = [[value for value in column if not isnan(value)] for column in columns]
@@ -264,8 +265,8 @@ def layer_title(name: str) -> str:
 
 def numbered(values: Sequence[float], name: str) -> list[tuple[float, float]]:
     """The values of a profile with the number of their layer, layers without a value left out."""
-    first = first_layer(name)
-    return [(first + place, value) for place, value in enumerate(values) if not isnan(value)]
+    numbers = enumerate(values, start=first_layer(name))
+    return [(layer, value) for layer, value in numbers if not isnan(value)]
 
 
 def relative_depth(values: Sequence[float], name: str) -> list[tuple[float, float]]:

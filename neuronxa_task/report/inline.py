@@ -154,8 +154,8 @@ class Inliner:
             url = f"url(#{self.definitions.setdefault(svg, f'd{len(self.definitions)}')})"
             vertices = "L".join(f"{mark.get('x')} {mark.get('y')}" for mark in marks)
             path = ElementTree.Element("path", d=f"M{vertices}", fill="none")
-            for place in ("start", "mid", "end"):
-                path.set(f"marker-{place}", url)
+            for end in ("start", "mid", "end"):
+                path.set(f"marker-{end}", url)
             group[:] = [path]
 
     def _define(self, root: ElementTree.Element) -> None:
@@ -198,10 +198,10 @@ def _drop(root: ElementTree.Element) -> None:
         if parent.tag != "text":
             parent.text = None
         if parent.get("id", "").startswith("matplotlib.axis"):  # lines first, then texts
-            lines = [each for each in parent.iter() if each.tag in ("defs", "path", "use")]
-            inside = {path for each in lines if each.tag == "defs" for path in each}
+            lines = [element for element in parent.iter() if element.tag in ("defs", "path", "use")]
+            inside = {path for element in lines if element.tag == "defs" for path in element}
             texts = list(parent.iter("text"))
-            parent[:] = [*(each for each in lines if each not in inside), *texts]
+            parent[:] = [*(element for element in lines if element not in inside), *texts]
 
 
 def _restyle(root: ElementTree.Element) -> None:

@@ -119,7 +119,7 @@ def place(
         chosen = None
         if placed < at_most:
             candidates = list(_around(x, y, width, height, radius + 2))
-            free = _free(np.array([each.box for each in candidates]), taken, area)
+            free = _free(np.array([candidate.box for candidate in candidates]), taken, area)
             if free.any():
                 chosen = candidates[int(free.argmax())]
         if chosen is not None:

@@ -35,7 +35,7 @@ def blocks(rows: Sequence[AnyRow]) -> list[Sequence[AnyRow]]:
 
 def profile_rows(profiles: Sequence[Layers]) -> list[Row]:
     """A row per language."""
-    return [Row(each.language.name, each.values) for each in profiles]
+    return [Row(profile.language.name, profile.values) for profile in profiles]
 
 
 def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
@@ -45,10 +45,15 @@ def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
         profiles: best first.
     """
     return [
-        *_means("Resource level (mean)", profiles, lambda each: each.resource_level, LEVELS),
-        *_largest("Script (mean)", profiles, lambda each: each.script, "other scripts"),
+        *_means(
+            "Resource level (mean)", profiles, lambda language: language.resource_level, LEVELS
+        ),
+        *_largest("Script (mean)", profiles, lambda language: language.script, "other scripts"),
         *_largest(
-            "Language family (mean)", profiles, lambda each: family(each.code), "other families"
+            "Language family (mean)",
+            profiles,
+            lambda language: family(language.code),
+            "other families",
         ),
         Row(f"Best {ENDS} languages", ()),
         *profile_rows(profiles[:ENDS]),
@@ -61,7 +66,7 @@ def _largest(
     heading: str, profiles: Sequence[Layers], group_of: Callable[[Language], str], others: str
 ) -> Iterator[Row]:
     """Means by group, the largest first; those of few languages together."""
-    sizes = Counter(group_of(each.language) for each in profiles)
+    sizes = Counter(group_of(profile.language) for profile in profiles)
     large = [group for group, size in sizes.most_common() if size >= FEWEST and group]
 
     def shown(language: Language) -> str:
@@ -78,19 +83,22 @@ def _means(
 ) -> Iterator[Row]:
     yield Row(heading, ())
     for group in groups:
-        members = [each for each in profiles if group_of(each.language) == group]
+        members = [profile for profile in profiles if group_of(profile.language) == group]
         if members:
             yield Row(f"{group} ({len(members)})", mean_over_languages(members))
 
 
 def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
-    """Where the middle of the languages lies at each layer, the wider range first."""
+    """Where the middle of the languages lies at profile layer, the wider range first."""
     import numpy as np
 
     first = first_layer(score)
-    longest = max(len(each.values) for each in profiles)
+    longest = max(len(profile.values) for profile in profiles)
     columns = [
-        (first + layer, [each.values[layer] for each in profiles if layer < len(each.values)])
+        (
+            first + layer,
+            [profile.values[layer] for profile in profiles if layer < len(profile.values)],
+        )
         for layer in range(longest)
     ]
     known = [

@@ -18,11 +18,13 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     parts = {name: _parts(name) for name in names}
     common = set.intersection(*(set(arguments) for _, arguments in parts.values())) if parts else ()
     short = {
-        name: _joined(base, [each for each in arguments if each not in common])
+        name: _joined(base, [argument for argument in arguments if argument not in common])
         for name, (base, arguments) in parts.items()
     }
     made = list(short.values())
-    return {name: each if made.count(each) == 1 else name for name, each in short.items()}
+    return {
+        name: shortened if made.count(shortened) == 1 else name for name, shortened in short.items()
+    }
 
 
 def _parts(name: str) -> tuple[str, list[str]]:

@@ -145,7 +145,7 @@ def _tables(content: Content) -> dict[str, Any]:
         "facts": list(_facts(content)),
         "headings": [column.heading for column in columns_of(content)],
         "tables": side_by_side(content),
-        "scripts": sorted({each.script for each in content.languages if each.script}),
+        "scripts": sorted({language.script for language in content.languages if language.script}),
         "model_columns": columns,
         "model_rows": rows,
         "tested": tested,

@@ -62,7 +62,7 @@ class Studio:
     written: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if unknown := [each for each in self.formats if each not in FORMATS]:
+        if unknown := [name for name in self.formats if name not in FORMATS]:
             raise NeuronXAError(
                 f"picture formats are {one_of(map(repr, unknown))}; expected some of: "
                 f"{one_of(FORMATS)}"

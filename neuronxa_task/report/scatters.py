@@ -34,7 +34,7 @@ def against(join: AccuracyJoin, points: Sequence[Point], score: str, y_title: st
     curve = curve_of(join, score)
     chance = join.bounds.chance
     few = len(points) <= FEW
-    marks = marks_of(sorted(points, key=lambda each: -_distance(each, curve)), intervals=few)
+    marks = marks_of(sorted(points, key=lambda point: -_distance(point, curve)), intervals=few)
     xs, ys = ([end for mark in marks for end in _extent(mark, axis)] for axis in "xy")
     return Scatter(
         Axis(score.upper(), *around(xs)),
@@ -95,15 +95,15 @@ def _distance(point: Point, curve: Curve | None) -> float:
 def marks_of(points: Sequence[Point], *, intervals: bool = False) -> list[Mark]:
     return [
         Mark(
-            each.language.name,
-            each.x,
-            each.y,
-            each.x_ends if intervals else None,
-            each.y_ends if intervals else None,
-            group=int(each.language.script != "Latin"),
-            hollow=not each.above_chance,
+            point.language.name,
+            point.x,
+            point.y,
+            point.x_ends if intervals else None,
+            point.y_ends if intervals else None,
+            group=int(point.language.script != "Latin"),
+            hollow=not point.above_chance,
         )
-        for each in points
+        for point in points
     ]
 
 
@@ -117,7 +117,7 @@ def _typical(points: Sequence[Point]) -> tuple[float, float] | None:
     """Medians of the half widths of the intervals of x and y; `None` where there are none."""
     halves = [
         [(ends[1] - ends[0]) / 2 for ends in of_axis if ends is not None]
-        for of_axis in ([each.x_ends for each in points], [each.y_ends for each in points])
+        for of_axis in ([point.x_ends for point in points], [point.y_ends for point in points])
     ]
     x, y = (median(half) if half else 0.0 for half in halves)
     return (x, y) if x or y else None

@@ -16,7 +16,7 @@ def rounded(text: str) -> str:
     >>> rounded("M 98.3565 380.16 \nL 20.04 3 \nL 20.04 9 \n"), rounded("rotate(-90 1.25 7)")
     ('M98.4 380.2L20 3V9', 'rotate(-90 1.2 7)')
     """
-    short = NUMBER.sub(lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), text)
+    short = NUMBER.sub(lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), text)
     if short[:1] != "M":
         return short
     short = SPACES.sub(r"\1", short)

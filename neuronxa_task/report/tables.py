@@ -116,7 +116,7 @@ def side_by_side(content: Content) -> list[SideBySide]:
     """One table per model."""
     columns = columns_of(content)
     tables = []
-    for place, model in enumerate(content.models):
+    for index, model in enumerate(content.models):
         rows = _numbers(content, columns, model)
         filled = [
             any(numbers[column] is not None for _, numbers in rows)
@@ -132,7 +132,7 @@ def side_by_side(content: Content) -> list[SideBySide]:
             for column in range(len(columns))
         ]
         shown = [(language, [cell(number) for number in numbers]) for language, numbers in rows]
-        tables.append(SideBySide(place, shown, len(complete), means))
+        tables.append(SideBySide(index, shown, len(complete), means))
     return tables
 
 
@@ -227,7 +227,9 @@ def _common_mean(
     content: Content, model: str, column: Column, common: Sequence[Language]
 ) -> Number | None:
     """The mean, and its standard error over languages, s / √n."""
-    numbers = (content.number(model, column.benchmark, column.metric, each.code) for each in common)
+    numbers = (
+        content.number(model, column.benchmark, column.metric, language.code) for language in common
+    )
     values = [number.value for number in numbers if number is not None]
     if not values:
         return None

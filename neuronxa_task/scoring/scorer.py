@@ -212,7 +212,9 @@ class _Scorer:
             finished[key] = to_json(results)
 
     def _finished_key(self, task: TaskPairs, group: PairGroup | None) -> str:
-        """A hash of everything that the results depend on, whatever the number of processes."""
+        """A hash of all that the results depend on, on any number of processes; "" if unused."""
+        if self.model.finished is None:
+            return ""
         request = {
             "settings": asdict(task.settings),
             "batch_tokens": task.options.max_batch_tokens,

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.analysis.published import PUBLISHED
 from neuronxa_task.analysis.retrieval import retrieval_of
-from neuronxa_task.errors import NeuronXAError, one_of
+from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
 from neuronxa_task.harness import run_module, task_names
 from neuronxa_task.output import require_writable
 from neuronxa_task.study.config import Run, Study, read_study
@@ -81,10 +80,9 @@ def _check_tasks(study: Study) -> None:
     known = task_names(sorted(folders))
     unknown = [task for task in study.tasks if task not in known]
     if unknown:
-        similar = get_close_matches(unknown[0], sorted(known), n=8)
         raise NeuronXAError(
             f"unknown task {one_of(map(repr, unknown))}; expected a task, group or tag of the "
-            f"harness (similar: {one_of(similar) or 'none'}; all: lm_eval ls tasks)"
+            f"harness, as lm_eval ls tasks lists them{did_you_mean(unknown[0], sorted(known))}"
         )
 
 

@@ -66,8 +66,8 @@ def require_all_known(
     sign = _sign_of_others(body, layer, records, known)
     if sign is not None:
         raise NeuronXAError(
-            f"{body.family}: layer {layer} routes tokens to experts in an unknown way ({sign}), so "
-            f"some of its neurons would be missing; {_remedy()}"
+            f"{body.family}: layer {layer + 1} routes tokens to experts in an unknown way "
+            f"({sign}), so some of its neurons would be missing; {_remedy()}"
         )
 
 

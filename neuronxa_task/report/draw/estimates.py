@@ -65,12 +65,12 @@ def draw_estimates(chart: Estimates) -> Drawn:
             if (estimate := row.estimates[series]) is not None
         ]
         _intervals(axes, [(y, estimate) for y, _, estimate in estimates], PALETTE[series])
-        xs, ys = [each.value for _, _, each in estimates], [y for y, _, _ in estimates]
+        xs, ys = [estimate.value for _, _, estimate in estimates], [y for y, _, _ in estimates]
         if not xs:
             continue
         gid = f"series-{series}"
         axes.plot(xs, ys, gid=gid, clip_on=False, zorder=3, **mark_style(series))
-        values = [(_in_full(each),) for _, _, each in estimates]
+        values = [(_in_full(estimate),) for _, _, estimate in estimates]
         tips[gid] = Tips([row for _, row, _ in estimates], [of_series], values)
     return Drawn(frame.figure, tips)
 
@@ -80,7 +80,7 @@ def _join(chart: Estimates, axes: Axes) -> None:
     nan = float("nan")
     points = []
     for number, row in enumerate(chart.rows):
-        values = [each.value for each in row.estimates if each is not None]
+        values = [estimate.value for estimate in row.estimates if estimate is not None]
         if values:
             points += [(min(values), number), (max(values), number), (nan, nan)]
     axes.plot(*zip(*points, strict=True), color=FAINT, linewidth=0.8, clip_on=False, zorder=1)
@@ -90,9 +90,9 @@ def _intervals(axes: Axes, rows: Sequence[tuple[float, Estimate]], colour: str) 
     nan = float("nan")
     points = [
         point
-        for y, each in rows
-        if each.low is not None and each.high is not None
-        for point in ((each.low, y), (each.high, y), (nan, nan))
+        for y, estimate in rows
+        if estimate.low is not None and estimate.high is not None
+        for point in ((estimate.low, y), (estimate.high, y), (nan, nan))
     ]
     if points:
         axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, clip_on=False, zorder=2)
