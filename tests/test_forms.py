@@ -323,22 +323,42 @@ def test_several_models_are_ambiguous() -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("size", [1, 2])
-def test_distributed_wrappers(size: int, tmp_path: Path) -> None:
-    script = str(Path(__file__).parent / "wrapped_in_parallel.py")
+def in_parallel(script: str, size: int, folder: Path) -> list[tuple[int, str, str]]:
+    """Exit code, output and errors of `size` processes of a script beside this file."""
     processes = [
         subprocess.Popen(
-            [sys.executable, script, str(tmp_path), str(rank), str(size)],
+            [
+                sys.executable,
+                str(Path(__file__).parent / script),
+                str(folder),
+                str(rank),
+                str(size),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(size)
     ]
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=240)
-        assert process.returncode == 0, stderr[-3000:]
+    outputs = [process.communicate(timeout=240) for process in processes]
+    return [(p.returncode, *output) for p, output in zip(processes, outputs, strict=True)]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_distributed_wrappers(size: int, tmp_path: Path) -> None:
+    for code, stdout, stderr in in_parallel("wrapped_in_parallel.py", size, tmp_path):
+        assert code == 0, stderr[-3000:]
         assert stdout.split() == ["ddp", "fsdp2", "fsdp2-again", "fsdp1-refused"]
+
+
+def test_a_split_model_halves_its_batches_together_or_not_at_all(tmp_path: Path) -> None:
+    first, second = in_parallel("out_of_memory.py", 2, tmp_path)
+    assert first[:2] == second[:2] == (0, "halved together\n"), first[2][-3000:]
+    (tmp_path / "one").mkdir()
+    first, second = in_parallel("out_of_memory.py", 2, tmp_path / "one")
+    assert first[0] and second[0]
+    line = second[2].strip().splitlines()[-1]
+    assert "does not fit in the memory of process 1" in line and "smaller --batch_size" in line
 
 
 # ---------------------------------------------------------------- masked

@@ -18,6 +18,7 @@ from neuronxa_task import score
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.own_text import make_tasks
 from neuronxa_task.scoring import encoder, state_cache, states
+from neuronxa_task.scoring.out_of_memory import BatchTooLargeError
 from neuronxa_task.settings import SCORE_OF
 from neuronxa_task.task import _prompt_options, _warn_of_prompts
 
@@ -425,7 +426,8 @@ def test_batches_are_halved_until_they_fit(
     def limited(*arguments: Any, batch_size: int, **options: Any) -> Any:
         tried.append(batch_size)
         if batch_size > 5:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
+            error = RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
+            raise BatchTooLargeError(error, (0, 0)) from error
         return encode(*arguments, batch_size=batch_size, **options)
 
     monkeypatch.setattr(encoder, "encode", limited)

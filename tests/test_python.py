@@ -77,14 +77,22 @@ def test_columns_of_a_table_are_lists_of_sentences() -> None:
         assert score(tiny_llama(), byte_tokenizer(), table["piv"], given).to_dict() == plain
 
 
-def test_a_batch_that_does_not_fit_in_memory_is_halved() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 64 bytes."),
+    ],
+    ids=["CUDA", "CPU"],
+)
+def test_a_batch_that_does_not_fit_in_memory_is_halved(error: RuntimeError) -> None:
     plain = score(tiny_llama(), byte_tokenizer(), PIVOT, LANGUAGES)
     model, sizes = tiny_llama(), []
 
     def full(module: torch.nn.Module, inputs: Any, named: Any) -> None:
         sizes.append(len(named["input_ids"]))
         if sizes[-1] > 4:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
     model.get_decoder().register_forward_pre_hook(full, with_kwargs=True)
     found = score(model, byte_tokenizer(), PIVOT, LANGUAGES, batch_size=16)

@@ -10,6 +10,7 @@ from torch import nn
 
 from neuronxa_task.ffn import Body, DenseNeurons, Experts, find_body, find_sites, neurons_by_layer
 from neuronxa_task.scoring.data_parallel import DataParallel, Processes
+from neuronxa_task.scoring.out_of_memory import Agreement, BatchTooLargeError
 from neuronxa_task.scoring.signature import ModelFacts
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import OwnedColumns, Split, owned_columns
@@ -89,6 +90,7 @@ class SentenceEncoder:
         self._batch_size = model.batch_size
         self._sides: dict[Side, ModelSide] = {}
         self.split = Split.of(model.model)
+        self._agreement = Agreement(self.split)
 
     @property
     def together(self) -> Processes:
@@ -131,8 +133,10 @@ class SentenceEncoder:
 
         Raises:
             UnreadableSentenceError: a sentence has no finite states.
+            RuntimeError: a batch does not fit in memory, on one process of several or as the only
+                sentence.
         """
-        from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+        from accelerate.utils.memory import clear_device_cache
 
         side = self.side(settings.side)
         done = 0
@@ -157,11 +161,18 @@ class SentenceEncoder:
                 return side.owned.of(states)
             except UnreadableSentenceError as error:
                 raise error.in_text(self._model.decode(sentences[error.sentence])) from None
-            except RuntimeError as error:
-                # If one process of a split model started over, the others would wait for it.
-                is_fixed = not self._model.shrinks_batches or self.split.size > 1
-                if is_fixed or self._batch_size == 1 or not should_reduce_batch_size(error):
-                    raise
+            except BatchTooLargeError as error:
+                if not self._model.shrinks_batches or self._batch_size == 1:
+                    raise error.__cause__ or error from None
+                if not self._agreement.all_failed(error.at):
+                    # Not an error of ours: those are told to the other processes, which wait for
+                    # a part of a layer.
+                    raise RuntimeError(
+                        f"a batch of {self._batch_size} sentences does not fit in the memory of "
+                        f"process {self.split.rank}, and the other processes over which the model "
+                        "is split did not run out of memory at the same layer; give a smaller "
+                        "--batch_size"
+                    ) from error
             # accelerate's find_executable_batch_size would collect garbage before every language,
             # which takes longer than scoring it.
             advance(-done)

@@ -96,6 +96,8 @@ class Pooler:
     ) -> None:
         self.settings, self.size = settings, size
         self.neurons_by_layer = neurons_by_layer
+        self.running = 0
+        """Layer that is running."""
         self._nas: dict[int, Tensor] = {}
         self._nav: dict[int, Tensor] = {}
         self._emb: dict[int, Tensor] = {}
@@ -184,6 +186,7 @@ class Pooler:
 
     def hidden(self, index: int, state: Tensor) -> None:
         """Pool a hidden state, `[batch, tokens, H]`."""
+        self.running = index
         batch = self._batch_on(state.device)
         emb = self._kept(self._emb, index, state.shape[2], state.device)
         if fused_pooling.runs_on(state.device):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, DenseNeurons, Experts, evaluation, neurons_by_layer, reading
+from neuronxa_task.scoring.out_of_memory import told_where
 from neuronxa_task.scoring.pooling import Pooler
 from neuronxa_task.settings import StateSettings
 
@@ -96,6 +97,7 @@ def encode(
     Raises:
         UnreadableSentenceError: a sentence has no tokens or more than 5,792, or an activation is
             not finite.
+        BatchTooLargeError: a batch does not fit in memory.
     """
     for index, ids in enumerate(sentences):
         if not 1 <= len(ids) <= LONGEST_SENTENCE:
@@ -103,11 +105,12 @@ def encode(
             raise UnreadableSentenceError(f"{{sentence}} {limits}", index)
     pooler = Pooler(settings, len(sentences), neurons_by_layer(sites))
     with evaluation(body), reading(body, sites, pooler) as run:
-        for rows in batches(sentences, batch_size, max_batch_tokens):
+        for number, rows in enumerate(batches(sentences, batch_size, max_batch_tokens)):
             batch, mask = pad([sentences[row] for row in rows], pad_id)
             pooler.start_batch(rows, mask)
-            last = run(batch.to(body.device), mask.to(body.device))
-            pooler.hidden(len(body.layers), last)
+            with told_where(number, pooler):
+                last = run(batch.to(body.device), mask.to(body.device))
+                pooler.hidden(len(body.layers), last)
             progress(len(rows))
     states = SentenceStates(pooler.nas, pooler.nav, pooler.emb)
     _require_finite(states, list(neurons_by_layer(sites)))
