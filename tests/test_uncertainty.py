@@ -92,7 +92,7 @@ def test_intervals_cover_the_expected_score(pairs: int, noises: list[float]) -> 
 
 @pytest.mark.parametrize(("pairs", "above"), [(30, 3.0), (100, 2.0), (100, 4.5)])
 def test_intervals_cover_the_score_of_planted_similarities(pairs: int, above: float) -> None:
-    """Similarities are normal, and higher by `above` in translations; layers share half the variance.
+    """Similarities are normal, higher by `above` in translations; layers share half the variance.
 
     The expected score is then an integral: that a pair's similarity exceeds 2n − 2 others.
     """
