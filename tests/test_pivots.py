@@ -250,8 +250,8 @@ def test_pairs_stay_those_of_their_languages(tmp_path: Path) -> None:
         read = read_results([path], runs=RunChoice(pivot=pivot))
         ((matrix,), notes) = pair_matrices(read, ["nasca"])
         assert notes == [] and set(matrix.values.index) == set(places)
-        for pair, value in expected.items():
-            assert matrix.values.loc[tuple(pair)] == value
+        for (first, second), value in ((tuple(pair), value) for pair, value in expected.items()):
+            assert matrix.values.loc[first, second] == value
 
 
 def test_a_pivot_that_no_run_has(tmp_path: Path) -> None:
