@@ -100,6 +100,9 @@ def test_it_equals_the_python_function(both: dict[str, Any], text: dict[str, lis
     alone = score(model, tokenizer, text["near"], {name: text[name] for name in ("middle", "far")})
     for name, alignment in alone.items():
         assert metadata(both, f"made_up_{name}")["pivots"]["near"]["layers"] == alignment.layers()
+    turned = score(model, tokenizer, text["far"], {pivot: text[pivot] for pivot in PIVOTS})
+    assert turned["near"].metrics() == pytest.approx(alone["far"].metrics(), abs=1e-12)
+    assert turned["piv"].nasca == pytest.approx(both["results"]["made_up_far"]["nasca,none"])
 
 
 def test_each_sentence_passes_the_model_once(
