@@ -183,7 +183,7 @@ class _Run:
         failure = None
         try:
             if (held := cache.states) is not None:
-                cache.drop_unneeded(self._encoder.bytes_per_sentence(held))
+                cache.drop_unneeded(self._encoder.bytes_per_sentence(held), sentences)
             if missing := cache.missing(sentences):
                 cache.add(missing, self._encoder.encode(self._settings, [s[1] for s in missing]))
         except NeuronXAError as error:

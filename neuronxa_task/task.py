@@ -92,10 +92,9 @@ class NeuronXATask(Task):
         if language != pivot or "pivot" not in (own := metadata_of_file(self.config.metadata)):
             return language
         others = [name for name in Settings(pivot=own["pivot"]).pivots if name != pivot]
-        if not others:
-            return language
-        log.info("%s: the pivot's own task scores %s", self.config.task, others[0])
-        return others[0]
+        if others:
+            log.info("%s: the pivot's own task scores %s", self.config.task, others[0])
+        return next(iter(others), language)
 
     @property
     def task_name(self) -> str:

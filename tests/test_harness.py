@@ -479,7 +479,16 @@ def test_states_beyond_the_limit_are_computed_again(
     monkeypatch: pytest.MonkeyPatch,
     model_folder: Path,
     tasks: Path,
+    text: Path,
 ) -> None:
+    """Those that the next task needs are kept: each target is computed once for all pivots."""
     monkeypatch.setattr(state_cache, "KEPT_BYTES", 5 * 4 * (2 * 48 + 2 * 48 + 3 * 32))
     assert layers_of(evaluate(model_folder, tasks)) == layers_of(plain)
+    assert len(encoded) == len(set(encoded))
+    encoded.clear()
+    both = evaluate(model_folder, tasks, metadata={"pivot": ["piv", "near"]})
+    assert layers_of(both) == layers_of(plain)
     assert len(encoded) > len(set(encoded)), "shared sentences beyond the limit pass again"
+    targets = {line for name in ("middle", "far") for line in lines(text, name)}
+    ids = {tuple(byte_tokenizer()(line)["input_ids"]) for line in targets}
+    assert ids <= set(encoded) and sum(sentence in ids for sentence in encoded) == len(ids)

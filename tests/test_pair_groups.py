@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from conftest import byte_tokenizer, tiny_llama
 from runs import LANGUAGES, PIVOT, evaluate
 
 from neuronxa_task import NeuronXAError, score
+from neuronxa_task.scoring.uncertainty import subsets
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,21 @@ def test_every_pair_equals_its_own_score(run: dict[str, Any], made_up_tasks: Pat
         assert pairs["nasca"]["piv"] == pytest.approx(
             run["results"][f"made_up_{language}"]["nasca,none"]
         )
+
+
+@pytest.mark.parametrize("language", ["middle", "far"])
+def test_every_subset_equals_its_own_score(
+    run: dict[str, Any], made_up_tasks: Path, language: str
+) -> None:
+    path = made_up_tasks.parent / "corpus" / f"{language}.txt"
+    text = path.read_text(encoding="utf-8").splitlines()
+    model, tokenizer = tiny_llama(), byte_tokenizer()
+    stability = recorded(run, language)["stability"]
+    for number, subset in enumerate(subsets(len(PIVOT), 10).T.bool().tolist()):
+        alone = score(model, tokenizer, [*compress(PIVOT, subset)], [*compress(text, subset)])
+        for name in ("nasca", "navca", "mexa"):
+            assert stability[name][10][number] == pytest.approx(getattr(alone, name), abs=1e-12)
+    assert len(set(stability["nasca"][10])) > 1
 
 
 def test_nothing_else_changes(run: dict[str, Any], model_folder: Path, made_up_tasks: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from made_results import NASCA, MadeRun, signature
 from runs import LANGUAGES, PIVOT, evaluate
 
 from neuronxa_task import NeuronXAError, corpus, score
+from neuronxa_task.analysis.language_pairs import pair_matrices
 from neuronxa_task.corpus.documents import documents
 from neuronxa_task.results import RunChoice, read_results
 from neuronxa_task.scoring import encoder, states
@@ -98,6 +100,9 @@ def test_it_equals_the_python_function(both: dict[str, Any], text: dict[str, lis
     alone = score(model, tokenizer, text["near"], {name: text[name] for name in ("middle", "far")})
     for name, alignment in alone.items():
         assert metadata(both, f"made_up_{name}")["pivots"]["near"]["layers"] == alignment.layers()
+    turned = score(model, tokenizer, text["far"], {pivot: text[pivot] for pivot in PIVOTS})
+    assert turned["near"].metrics() == pytest.approx(alone["far"].metrics(), abs=1e-12)
+    assert turned["piv"].nasca == pytest.approx(both["results"]["made_up_far"]["nasca,none"])
 
 
 def test_each_sentence_passes_the_model_once(
@@ -227,6 +232,29 @@ def test_another_pivot_is_chosen(tmp_path: Path, pivot: str) -> None:
     assert read.pivots == {"neuronxa_flores": "zho_Hans"}
     about = read.uncertainties["org/model", "neuronxa_flores", "eng_Latn"]
     assert about.surface == 0.125
+
+
+def test_pairs_stay_those_of_their_languages(tmp_path: Path) -> None:
+    path = run_of_two_pivots(tmp_path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    places = {code: place for place, code in enumerate(("eng_Latn", *CODES))}
+    expected = {
+        frozenset((one, other)): round(0.9 - 0.1 * abs(places[one] - places[other]), 3)
+        for one in places
+        for other in places
+        if one != other
+    }
+    for code in CODES:
+        metadata = content["configs"][f"neuronxa_flores_{code}"]["metadata"]
+        values = {other: expected[frozenset((code, other))] for other in places if other != code}
+        metadata["pairs"] = {"nasca": values}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    for pivot in (None, "zho_Hans"):
+        read = read_results([path], runs=RunChoice(pivot=pivot))
+        ((matrix,), notes) = pair_matrices(read, ["nasca"])
+        assert notes == [] and set(matrix.values.index) == set(places)
+        for (first, second), value in ((tuple(pair), value) for pair, value in expected.items()):
+            assert matrix.values.loc[first, second] == value
 
 
 def test_a_pivot_that_no_run_has(tmp_path: Path) -> None:

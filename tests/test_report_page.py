@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_results import write_run
+from made_results import MadeRun, signature, write_run
 from test_report import HOSTILE, hostile_results, html_of
 
-from neuronxa_task.languages import FLORES_CORE
+from neuronxa_task.languages import FLORES_CORE, language
 from neuronxa_task.results import read_results
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -291,6 +291,38 @@ def test_groups_are_a_column_and_commands_one_block(reader: Reader) -> None:
     assert {row[0] for row in rows[1:]} == {"belebele", "xnli", "mean over 2 benchmarks"}
     commands = copied(reader, "Copy: commands")
     assert commands.count("lm_eval --model hf") == 2 and commands.endswith("\n")
+
+
+def test_pointing_at_a_pair_of_languages_tells_its_score(browser: Reader, tmp_path: Path) -> None:
+    run, codes = MadeRun(), FLORES_CORE[:5]
+    for place, code in enumerate(codes):
+        scores = {other: round(1 / (2 + place + at), 3) for at, other in enumerate(codes)}
+        del scores[code]
+        metadata = {"target": code, "signature": signature(), "pairs": {"nasca": scores}}
+        run.task(f"neuronxa_flores_{code}", {"nasca": 0.5}, metadata=metadata)
+    page = tmp_path / "report.html"
+    page.write_text(html_of(read_results([run.write(tmp_path)])), encoding="utf-8")
+    browser.driver.get_log("browser")
+    browser.open(page)
+    assert browser.overflow() == 0
+    size = browser.run("document.querySelector('#pairs image').getBoundingClientRect().width")
+    browser.driver.execute_script("document.querySelector('#pairs image').scrollIntoView()")
+    told = browser.run(
+        """(() => {
+          const image = document.querySelector("#pairs image");
+          const box = image.getBoundingClientRect();
+          const [clientX, clientY] = [box.left + 0.3 * box.width, box.top + 0.1 * box.height];
+          const at = {bubbles: true, clientX, clientY};
+          image.dispatchEvent(new PointerEvent("pointermove", at));
+          return [document.getElementById("tip").textContent, image.dataset.names];
+        })()"""
+    )
+    first, second, *_ = told[1].split("\t")
+    names = [language(code).name for code in codes]
+    expected = 1 / (2 + names.index(first) + names.index(second))
+    assert told[0] == f"{first} and {second}\n{expected:.3f}"
+    assert size > 5 * 22  # in its own size
+    assert browser.driver.get_log("browser") == []
 
 
 def test_pointing_at_a_cell_or_a_mark_tells_its_value(reader: Reader) -> None:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter
+from pathlib import Path
+from statistics import fmean
 
+from transformers import AutoTokenizer
+
+from neuronxa_task.demo import MODEL_DIR
+from neuronxa_task.demo.phrasebook import PIVOT, TARGETS, evaluation_sentences
 from neuronxa_task.scoring.surface import surface
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "results.md"
 
 
 def reference(pivot: list[list[int]], target: list[list[int]], special: set[int]) -> float:
@@ -37,6 +46,22 @@ def test_equals_the_reference() -> None:
         expected = reference(pivot, target, {0})
         assert surface(pivot, target, {0}) == expected
         assert (shared == 0) == (expected == 0)
+
+
+def test_the_documented_figures_of_the_phrasebook() -> None:
+    """By the reference, with the tokenizer of the packaged model."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    special = set(tokenizer.all_special_ids)
+    ids = {
+        code: [tokenizer(line)["input_ids"] for line in evaluation_sentences(code)]
+        for code in (PIVOT, *TARGETS)
+    }
+    found = {code[:3]: reference(ids[PIVOT], ids[code], special) for code in TARGETS}
+    (line,) = re.findall(r"\| packaged phrasebook, 100 .*", DOCUMENT.read_text(encoding="utf-8"))
+    *documented, mean = [float(cell) for cell in re.findall(r"\d\.\d\d", line)]
+    order = "fra deu ita spa rus zho arb hin jpn".split()
+    assert documented == [found[code] for code in order]
+    assert mean == round(fmean(found.values()), 2)
 
 
 def test_sentences_of_special_tokens_alone_find_no_one() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.stats import norm
 
 from neuronxa_task.scoring.alignment import retrieval
-from neuronxa_task.scoring.rivals import rivals_by_layer
+from neuronxa_task.scoring.rivals import Rivals, rivals_by_layer
 from neuronxa_task.scoring.uncertainty import (
     PairSamples,
     ScoreInterval,
@@ -86,6 +88,37 @@ def test_intervals_cover_the_expected_score(pairs: int, noises: list[float]) -> 
     assert 0.90 <= covered <= 0.995
     widest = max(high - low for low, high in bounds)
     assert widest < 0.35
+
+
+@pytest.mark.parametrize(("pairs", "above"), [(30, 3.0), (100, 2.0), (100, 4.5)])
+def test_intervals_cover_the_score_of_planted_similarities(pairs: int, above: float) -> None:
+    """Similarities are normal, higher by `above` in translations; layers share half the variance.
+
+    The expected score is then an integral: that a pair's similarity exceeds 2n − 2 others.
+    """
+    expected, _ = quad(
+        lambda x: norm.pdf(x - above) * norm.cdf(x) ** (2 * pairs - 2), -10, above + 10
+    )
+    generator = torch.Generator().manual_seed(pairs)
+    covered, scores = 0, []
+    for _ in range(200):
+        interval, shared = ScoreInterval(pairs), torch.randn(pairs, pairs, generator=generator)
+        aligned = []
+        for _ in range(4):
+            own = torch.randn(pairs, pairs, generator=generator)
+            similarity = (shared + own) / 2**0.5 + above * torch.eye(pairs)
+            best = similarity.diagonal()
+            rivals = Rivals(
+                (similarity >= best[:, None]).fill_diagonal_(False),
+                (similarity >= best[None]).mT.clone().fill_diagonal_(False),
+            )
+            interval.add(rivals)
+            aligned.append(~rivals.either.any(dim=1))
+        low, high = interval.bounds or (1.0, 0.0)
+        covered += low <= expected <= high
+        scores.append(float(torch.stack(aligned).double().mean()))
+    assert sum(scores) / len(scores) == pytest.approx(expected, abs=0.015)
+    assert 0.90 <= covered / 200 <= 0.995
 
 
 def test_an_interval_at_either_end_is_not_empty() -> None:

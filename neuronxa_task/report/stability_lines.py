@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuronxa_task.analysis.stability import OVER_LANGUAGES
+from neuronxa_task.languages import language
 from neuronxa_task.report.chart import (
     COLOURS,
     Axis,
@@ -37,7 +38,7 @@ def stability_lines(rows: pd.DataFrame, score: str) -> Lines:
     if len(names) == 1:
         for code, of_language in rows.groupby("language", sort=False):
             if code != OVER_LANGUAGES:
-                lines.append(Line(str(code), _points(of_language)))
+                lines.append(Line(language(str(code)).name, _points(of_language)))
         banded = means.dropna(subset="low")
         ends = zip(banded["n"], banded["low"], banded["high"], strict=True)
         if len(banded) > 1:

@@ -31,7 +31,10 @@ def with_pivot(file: ResultFile, pivot: str) -> ResultFile:
         for name, entry in _of_pivots(file, task).items():
             if to_flores(name) != to_flores(pivot):
                 continue
-            configs[task] = {**configs[task], "metadata": {**file.metadata(task), **entry}}
+            metadata = {**file.metadata(task), **entry}
+            if "pairs" in metadata:
+                metadata["pairs"] = _pairs(metadata["pairs"], file.metadata(task), entry)
+            configs[task] = {**configs[task], "metadata": metadata}
             results[task] = {**file.of_task("results", task), **_metrics(entry)}
     return replace(file, content={**file.content, "results": results, "configs": configs})
 
@@ -41,6 +44,21 @@ def _of_pivots(file: ResultFile, task: str) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(entries, dict):
         return {}
     return {str(name): entry for name, entry in entries.items() if isinstance(entry, dict)}
+
+
+def _pairs(pairs: Any, before: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
+    """Scores with other languages, of the language that the pivot is compared with.
+
+    The pivot's own task compares another language with it, of which one pair is known here.
+    """
+    old, new = before.get("target"), entry.get("target")
+    if old == new or not isinstance(pairs, dict):
+        return pairs
+    return {
+        score: {old: values[new]}
+        for score, values in pairs.items()
+        if isinstance(values, dict) and new in values
+    }
 
 
 def _metrics(entry: Mapping[str, Any]) -> dict[str, Any]:

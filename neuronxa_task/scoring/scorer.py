@@ -126,7 +126,7 @@ class _Scorer:
         try:
             if sentences := self._sentences(task):
                 if (cached := cache.states) is not None:
-                    cache.drop_unneeded(self.encoder.bytes_per_sentence(cached))
+                    cache.drop_unneeded(self.encoder.bytes_per_sentence(cached), sentences)
                 if missing := cache.missing(sentences):
                     ids = [ids for _, ids in missing]
                     states = self.encoder.encode(

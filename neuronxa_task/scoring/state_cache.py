@@ -54,19 +54,21 @@ class StateCache:
         self._uses_left.subtract(sentences)
         return self._states, self._row
 
-    def drop_unneeded(self, bytes_per_sentence: int) -> None:
-        """Drop sentences that no later task needs, and the rest beyond `KEPT_BYTES`.
+    def drop_unneeded(self, bytes_per_sentence: int, coming: Collection[Sentence]) -> None:
+        """Drop sentences that no later task needs, and beyond `KEPT_BYTES` those not needed now.
 
         Args:
             bytes_per_sentence: size of the states of one sentence.
+            coming: sentences of the task to score next, whose states have to be in memory anyway.
         """
         if self._states is None:
             return
         needed = sorted(
             (sentence for sentence in self._row if self._uses_left[sentence]),
-            key=lambda sentence: -self._uses_left[sentence],
+            key=lambda sentence: (sentence not in coming, -self._uses_left[sentence]),
         )
-        kept = needed[: max(1, KEPT_BYTES // bytes_per_sentence)]
+        now = sum(sentence in coming for sentence in needed)
+        kept = needed[: max(1, now, KEPT_BYTES // bytes_per_sentence)]
         if len(kept) == len(self._row):
             return
         self._states = self._states[[self._row[sentence] for sentence in kept]] if kept else None

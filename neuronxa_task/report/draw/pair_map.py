@@ -19,7 +19,9 @@ from neuronxa_task.report.draw.canvas import (
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
 
-TREE, GAP = 70.0, 4.0
+TREE, OF_SIDE, GAP = 70.0, 0.11, 4.0
+"""Width of the tree: a part of the map's side, and not less than a small map's."""
+
 CELL, LARGEST_CELL, SMALL_MAP = 8.0, 22.0, 220.0
 """Size of a cell: as large as a small map allows, never less than a label's height."""
 
@@ -37,7 +39,8 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     names = [shortened(drawable(name)) for name in chart.names]
     cell = min(LARGEST_CELL, max(CELL, SMALL_MAP / count))
     side, label = cell * count, max(text_width(name, TINY) for name in names) + GAP
-    left, below = EDGE + TREE + GAP + label, BELOW_AXIS
+    wide, below = max(TREE, OF_SIDE * side), BELOW_AXIS
+    left = EDGE + wide + GAP + label
     width, height = left + side + 2 * EDGE, below + side + label + LEGEND_ROW + EDGE
     figure = Figure(figsize=(width / 72, height / 72))
     figure.patch.set_gid("paper")
@@ -53,9 +56,9 @@ def draw_pair_map(chart: PairMap) -> Drawn:
         figure.text((left - GAP) / width, (below + side - middle) / height, name, **at)
         at |= {"ha": "left", "rotation": 90, "rotation_mode": "anchor"}
         figure.text((left + middle) / width, (below + side + GAP) / height, name, **at)
-    tree = figure.add_axes((EDGE / width, below / height, TREE / width, side / height))
+    tree = figure.add_axes((EDGE / width, below / height, wide / width, side / height))
     tree.patch.set_visible(False)
-    xs, ys = _branches(chart)
+    xs, ys = branches(chart)
     tree.plot(xs, ys, color=QUIET, linewidth=0.8, clip_on=False)
     tree.set_xlim(max(x for x in xs if x == x), 0)
     tree.set_ylim(count, 0)
@@ -73,7 +76,7 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     return Drawn(figure, cells=told, natural=True)
 
 
-def _branches(chart: PairMap) -> tuple[list[float], list[float]]:
+def branches(chart: PairMap) -> tuple[list[float], list[float]]:
     """The tree as one path: distances, and rows from 0 at the top; NaN between branches."""
     from scipy.cluster.hierarchy import dendrogram
 
