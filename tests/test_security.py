@@ -171,6 +171,7 @@ class Counted(SimpleHTTPRequestHandler):
         self.asked.append(self.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"])
 def test_nothing_is_asked_of_a_server_when_offline(variable: str, tmp_path: Path) -> None:
     """In a process of its own, since the libraries read the variables as they are imported."""
