@@ -89,7 +89,7 @@ def _means(
 
 
 def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
-    """Where the middle of the languages lies at profile layer, the wider range first."""
+    """Ranges of the languages between quantiles at each layer, the wider range first."""
     import numpy as np
 
     first = first_layer(score)
