@@ -398,6 +398,7 @@ def test_nothing_is_loaded_from_elsewhere(of_one_model: Results) -> None:
     assert all(link.startswith(("#", "https://arxiv.org/abs/")) for link in followed)
 
 
+@pytest.mark.slow
 def test_pictures_are_whole_and_their_names_are_plain(tmp_path: Path) -> None:
     results = hostile_results(tmp_path / "runs")
     formats = ("svg", "png", "pdf")
@@ -424,6 +425,7 @@ def test_unknown_formats_are_refused_before_the_work(one_model: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
     two_models: Results, tmp_path: Path
 ) -> None:
