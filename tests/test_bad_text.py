@@ -20,7 +20,7 @@ import pytest
 from commands import neuronxa
 from test_own_text import ENGLISH, FRENCH, TEXT, named, packed, table, write
 
-from neuronxa_task import corpus, own_text
+from neuronxa_task import corpus, harness, own_text
 from neuronxa_task.corpus import files
 
 Make = Callable[[Path], Path]
@@ -323,7 +323,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
 @pytest.fixture(scope="module", autouse=True)
 def names_read_once() -> Iterator[None]:
     """The harness's task names are the same in all cases, and take half a second to read."""
-    with mock.patch.object(own_text, "task_names", cache(own_text.task_names)):
+    with mock.patch.object(own_text, "task_names", cache(harness.task_names)):
         yield
 
 
