@@ -171,6 +171,7 @@ def test_the_finding_is_the_correlation_of_the_numbers(
     assert lead in page.text
 
 
+@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -179,6 +180,7 @@ def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     assert "published" not in page_of(results).text
 
 
+@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside_the_mean_over_its_benchmarks(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc", "xnli"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -466,6 +468,7 @@ def test_a_large_report_stays_small(tmp_path: Path) -> None:
     assert sum(row[2:3] == ["swh_Latn"] for row in page.rows) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "change", "note"),
     [
