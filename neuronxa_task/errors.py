@@ -122,7 +122,7 @@ def _is_of_database(kind: type[BaseException]) -> bool:
 
 
 def damaged_cache(error: BaseException, file: str) -> str:
-    """What is said of a cache that cannot be read.
+    """The message about a cache that cannot be read.
 
     >>> damaged_cache(ValueError("file is not a database"), "mine_rank0.db")
     'mine_rank0.db is damaged (file is not a database); delete it and run the same command again'

@@ -1,4 +1,4 @@
-"""Whether an output folder can be written, to find out before the work and not after it."""
+"""Check before the work that an output folder can be written."""
 
 from __future__ import annotations
 

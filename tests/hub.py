@@ -47,7 +47,7 @@ def tatoeba_codes() -> list[str]:
 
 
 def read_tatoeba(code: str) -> tuple[list[str], list[str]]:
-    """The real Tatoeba pairs of a language, from ../shared/data."""
+    """The real Tatoeba pairs of a language, from `TATOEBA_SOURCE`."""
     stem = TATOEBA_SOURCE / f"tatoeba.{code}-eng"
     target, english = (
         Path(f"{stem}.{side}").read_text(encoding="utf-8").split("\n") for side in (code, "eng")

@@ -183,7 +183,7 @@ def test_the_result_file_says_what_was_left_out(folder: Path, model_folder: Path
 # ---------------------------------------------------------------- the real data
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data is not here")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real BMLAMA-53 is not here")
 @pytest.mark.parametrize("language", ["en", "he", "th", "ceb"])
 def test_the_real_data(language: str) -> None:
     left_out: dict[str, int] = {}

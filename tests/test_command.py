@@ -62,7 +62,7 @@ def test_the_harness_has_the_tasks() -> None:
         assert name in listed
 
 
-@pytest.mark.skipif(not hub.TATOEBA_SOURCE.is_dir(), reason="../shared/data is not here")
+@pytest.mark.skipif(not hub.TATOEBA_SOURCE.is_dir(), reason="the real Tatoeba pairs are not here")
 def test_tatoeba_under_its_hub_name(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_correlations_are_as_with_every_other_version(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_the_report_has_its_charts_and_table(tmp_path: Path) -> None:
     ended = neuronxa("report", RUNS, "--output", tmp_path)
     assert ended.code == 0, ended.errors

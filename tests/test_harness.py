@@ -265,9 +265,9 @@ def test_model_arguments_are_no_unknown_settings(
 ) -> None:
     arguments = {"attn_implementation": "eager", "trust_remote_code": False}
     results = evaluate(model_folder, tasks, model_args=arguments)
-    assert results["results"]["made_up_near"]["mexa,none"] == pytest.approx(
-        plain["results"]["made_up_near"]["mexa,none"], abs=0.2
-    )
+    row, expected = (run["results"]["made_up_near"] for run in (results, plain))
+    for name in SCORES:  # attention rounds in another way, which may turn one pair
+        assert row[f"{name},none"] == pytest.approx(expected[f"{name},none"], abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,7 @@ def test_misspelt_names_are_corrected(
     assert ended.errors.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_many_models_and_benchmarks_fit_a_screen(tmp_path: Path) -> None:
     codes = FLORES_TARGETS[:20]
     benchmarks = ("arc", "belebele", "hellaswag_x", "m_mmlu", "xnli", "xcopa")

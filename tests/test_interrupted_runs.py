@@ -20,6 +20,8 @@ from runs import command_here, evaluate, layers_of, signature_of
 from neuronxa_task.own_text import make_tasks
 from neuronxa_task.scoring import encoder
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("NEURONXA_KILLS", "3"))
 """SIGKILLs of the run over ten languages."""
 NAMES = [f"lang_{letter}" for letter in "abcdefghij"]

@@ -84,7 +84,7 @@ def test_tatoebas_languages_stay_apart() -> None:
     )
 
 
-@pytest.mark.skipif(not BMLAMA53.exists(), reason="no ../shared/data here")
+@pytest.mark.skipif(not BMLAMA53.exists(), reason="the 53 languages of BMLAMA are not here")
 def test_bmlamas_languages_are_in_flores_but_latin() -> None:
     mapped = {path.stem: to_flores(path.stem) for path in BMLAMA53.glob("*.tsv")}
     assert len(mapped) == len(set(mapped.values())) == 53
@@ -187,6 +187,7 @@ def families_of(tasks: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     return families
 
 
+@pytest.mark.slow
 def test_nearly_all_tasks_that_end_in_one_of_four_languages_are_recognised(
     tasks: list[str], places: dict[str, TaskPlace]
 ) -> None:
@@ -210,16 +211,19 @@ FOLDERS = """
 """Folders of the harness with tasks in several languages, or in one beside those of others."""
 
 
+@pytest.mark.slow
 def test_no_task_of_one_language_alone_is_taken_for_a_multilingual_one(
     places: dict[str, TaskPlace], sources: dict[str, str]
 ) -> None:
     assert {sources[task] for task in places} - {"", "neuronxa"} == set(FOLDERS)
 
 
+@pytest.mark.slow
 def test_no_two_tasks_are_the_same_language_of_a_benchmark(places: dict[str, TaskPlace]) -> None:
     assert len(set(places.values())) == len(places)
 
 
+@pytest.mark.slow
 def test_benchmarks_have_their_languages(places: dict[str, TaskPlace]) -> None:
     codes: dict[str, set[str]] = defaultdict(set)
     for where in places.values():
@@ -240,12 +244,14 @@ def test_benchmarks_have_their_languages(places: dict[str, TaskPlace]) -> None:
     assert {name: counts[name] for name, count in least if counts[name] < int(count)} == {}
 
 
+@pytest.mark.slow
 def test_every_template_and_exception_is_one_of_a_task(places: dict[str, TaskPlace]) -> None:
     names = set(benchmark_names())
     assert names == {where.benchmark for where in places.values()}
     assert {name for name in PIVOT_SIBLINGS if name not in names} == set()
 
 
+@pytest.mark.slow
 def test_the_english_siblings_are_tasks_of_the_harness(
     tasks: list[str], places: dict[str, TaskPlace]
 ) -> None:
@@ -254,6 +260,7 @@ def test_the_english_siblings_are_tasks_of_the_harness(
     assert {name for name in PIVOT_SIBLINGS if (name, "eng_Latn") in own} == set()
 
 
+@pytest.mark.slow
 def test_belebeles_flores_codes_mean_themselves(tasks: list[str]) -> None:
     for task in tasks:
         if found := re.fullmatch(r"belebele_([a-z]{3}_[A-Z][a-z]{3})", task):
@@ -401,6 +408,7 @@ def test_the_table_is_filtered_by_benchmark() -> None:
         language_table(names, ["belebele"])
 
 
+@pytest.mark.slow
 def test_neuronxas_own_tasks_are_in_the_installed_harness(tasks: list[str]) -> None:
     found = benchmarks_of(tasks)
     having = {code for code, names in found.items() if "neuronxa_flores" in names}
@@ -409,6 +417,7 @@ def test_neuronxas_own_tasks_are_in_the_installed_harness(tasks: list[str]) -> N
     assert tatoeba == {to_flores(code) for code in TATOEBA_TARGETS}
 
 
+@pytest.mark.slow
 def test_the_command_prints_csv(tasks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuronxa_task.languages.table.harness_tasks", lambda: tasks)
     printed = CliRunner().invoke(app, ["languages", "--csv", "--benchmarks", "xcopa"])

@@ -228,7 +228,7 @@ def test_an_alias_of_no_model_is_an_error_that_lists_them(tmp_path: Path, alias:
 # ---------------------------------------------------------------- files of others
 
 
-@pytest.mark.skipif(not CLAIMS.exists(), reason="no ../shared/field here")
+@pytest.mark.skipif(not CLAIMS.exists(), reason="result files of others are not here")
 @pytest.mark.parametrize("other", "api bos case sametok sglang vllm vllm2 localpath".split())
 def test_inputs_of_the_field_join(other: str) -> None:
     alias = ("--alias", "/data/models/Qwen2.5-7B=Qwen/Qwen2.5-7B") if other == "localpath" else ()

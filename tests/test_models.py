@@ -114,6 +114,7 @@ def test_either_half_of_an_encoder_decoder(side: Side, tmp_path: Path) -> None:
     assert lines[1].split() == ["layer", "1", "layers.0.fc2:", str(width)]
 
 
+@pytest.mark.slow
 def test_an_encoder_without_a_head_is_shown_quietly(tmp_path: Path) -> None:
     model = tiny_model("bert")
     assert isinstance(model, PreTrainedModel)

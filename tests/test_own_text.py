@@ -243,7 +243,7 @@ def test_unknown_codes_and_repeated_sentences_are_warned_of(tmp_path: Path) -> N
     assert "repeated sentences in frz_Latn (1)" in done.output
 
 
-@pytest.mark.skipif(not TATOEBA.is_dir(), reason="../shared/data is not here")
+@pytest.mark.skipif(not TATOEBA.is_dir(), reason="the real Tatoeba pairs are not here")
 def test_laser_s_folder_of_tatoeba_is_a_data_set() -> None:
     text = corpus.load(str(TATOEBA), "fra-eng", "test", None)
     assert set(text.targets("eng")) == set(TATOEBA_TARGETS)

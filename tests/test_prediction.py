@@ -59,6 +59,7 @@ def test_a_prediction_interval_by_hand() -> None:
     assert line.half_width(np.array([6.0])) == pytest.approx(3.18245 * np.sqrt(0.8 * 2.1), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_prediction_intervals_hold_new_languages_at_the_nominal_rate() -> None:
     """Of 2,000 new languages, 95% intervals hold 1,900; standard deviation 10."""
     draw = np.random.default_rng(3)
@@ -128,6 +129,7 @@ def test_no_estimate_leaves_the_bounds() -> None:
     assert np.isfinite(curve.half_width(np.array([0.0, 5.0]))).all()
 
 
+@pytest.mark.slow
 def test_bounded_prediction_intervals_hold_new_languages_at_about_the_nominal_rate() -> None:
     """Of 1,000 new languages, 95% intervals hold 950; standard deviation 7."""
     draw = np.random.default_rng(3)

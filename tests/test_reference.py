@@ -261,7 +261,7 @@ SETTINGS = [
     ("gate", "product", "last"),
 ]
 CASES = [
-    (family, *settings)
+    pytest.param(family, *settings, marks=[pytest.mark.slow] * ("experts" in family))
     for family in FAMILIES
     for settings in SETTINGS[: 1 if "experts" in family else None]
 ]

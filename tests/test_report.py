@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
@@ -78,6 +79,7 @@ def page_of(results: Results, *, title: str = "A title", paper: bool = False) ->
     return Page(html_of(results, title=title, paper=paper))
 
 
+@cache  # the same result files make the same page
 def html_of(results: Results, *, title: str = "A title", paper: bool = False) -> str:
     content = Content(results, Selection())
     found = (
@@ -101,6 +103,11 @@ def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def of_one_model(one_model: Path) -> Results:
+    return read_results([one_model])
+
+
+@pytest.fixture(scope="module")
 def two_models(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("two")
     for seed, (model, codes) in enumerate((("org/a", FLORES_CORE), ("org/b", FLORES_CORE[1:]))):
@@ -108,8 +115,8 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return read_results([folder])
 
 
-def test_the_table_holds_the_result_file_s_numbers(one_model: Path) -> None:
-    page = page_of(read_results([one_model]))
+def test_the_table_holds_the_result_file_s_numbers(one_model: Path, of_one_model: Results) -> None:
+    page = page_of(of_one_model)
     in_file = json.loads(one_model.read_text(encoding="utf-8"))["results"]
     french = page.row("French")
     assert french[1:4] == ["français", "fra_Latn", "Latin"]
@@ -136,25 +143,27 @@ def test_the_table_is_exported_in_full(one_model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "pictures").exists()
 
 
-def test_missing_values_are_dashes(one_model: Path) -> None:
-    row = page_of(read_results([one_model])).row("Japanese")
+def test_missing_values_are_dashes(of_one_model: Results) -> None:
+    row = page_of(of_one_model).row("Japanese")
     assert row[5:] != [] and row[8] == "–"  # xnli was run in the first five languages only
 
 
-def test_native_names_are_marked_with_their_language(one_model: Path) -> None:
-    text = html_of(read_results([one_model]))
+def test_native_names_are_marked_with_their_language(of_one_model: Results) -> None:
+    text = html_of(of_one_model)
     assert '<bdi lang="arb-Arab">العربية</bdi>' in text
     assert '<bdi lang="jpn-Jpan">日本語</bdi>' in text
 
 
-def test_the_finding_is_the_correlation_of_the_numbers(one_model: Path) -> None:
+def test_the_finding_is_the_correlation_of_the_numbers(
+    one_model: Path, of_one_model: Results
+) -> None:
     in_file = json.loads(one_model.read_text(encoding="utf-8"))["results"]
     pairs = [
         (in_file[f"neuronxa_flores_{code}"]["nasca,none"], in_file[f"belebele_{code}"]["acc,none"])
         for code in FLORES_CORE
     ]
     r = pearsonr(*zip(*pairs, strict=True)).statistic
-    page = page_of(read_results([one_model]))
+    page = page_of(of_one_model)
     assert f"belebele {r:.3f}" in page.text
     assert re.search(rf"org/model-7b.*pearson{r:.3f}", "".join(map("".join, page.rows)))
     # Nine languages in one benchmark, five in the other: too few for the mean of both.
@@ -162,6 +171,7 @@ def test_the_finding_is_the_correlation_of_the_numbers(one_model: Path) -> None:
     assert lead in page.text
 
 
+@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -170,6 +180,7 @@ def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     assert "published" not in page_of(results).text
 
 
+@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside_the_mean_over_its_benchmarks(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc", "xnli"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -242,8 +253,8 @@ def test_sections_come_in_order_and_are_linked(two_models: Results) -> None:
     ]
 
 
-def test_the_head_says_what_the_scores_are(one_model: Path) -> None:
-    page = page_of(read_results([one_model]))
+def test_the_head_says_what_the_scores_are(of_one_model: Results) -> None:
+    page = page_of(of_one_model)
     head = page.text.partition("Does alignment go with accuracy?")[0]
     for word in ("NASCA", "NAVCA", "MEXA", "by chance", "mean over the layers", "2507.14900"):
         assert word in head
@@ -267,8 +278,10 @@ def test_accuracy_alone_makes_a_page_without_alignment(tmp_path: Path) -> None:
     assert numbers(page.row("French")[4:5]) == pytest.approx([accuracy["acc,none"]], abs=0.00051)
 
 
-def test_means_are_over_the_languages_that_have_every_column(one_model: Path) -> None:
-    page = page_of(read_results([one_model]))
+def test_means_are_over_the_languages_that_have_every_column(
+    one_model: Path, of_one_model: Results
+) -> None:
+    page = page_of(of_one_model)
     in_file = json.loads(one_model.read_text(encoding="utf-8"))["results"]
     (row,) = (row for row in page.rows if row and row[0].startswith("Mean of the"))
     assert row[0] == "Mean of the5languages that have every column"
@@ -317,8 +330,8 @@ def test_mixed_settings_are_refused_unless_allowed(tmp_path: Path) -> None:
     assert any("pool:mean" in note for note in Content(results, Selection(allow_mixed=True)).notes)
 
 
-def test_signatures_and_commands_are_there(one_model: Path) -> None:
-    page = page_of(read_results([one_model]))
+def test_signatures_and_commands_are_there(one_model: Path, of_one_model: Results) -> None:
+    page = page_of(of_one_model)
     assert "data_hash:(9 values)" in page.text
     command = "lm_eval --model hf --model_args pretrained=org/model-7b"
     assert page.text.count(command) == page.count("pre") == 1
@@ -359,11 +372,11 @@ def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     assert page.text.count(HOSTILE) > 10
 
 
-def test_the_policy_allows_this_script_and_style_alone(one_model: Path) -> None:
+def test_the_policy_allows_this_script_and_style_alone(of_one_model: Results) -> None:
     from base64 import b64encode
     from hashlib import sha256
 
-    text = html_of(read_results([one_model]))
+    text = html_of(of_one_model)
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', text)
     assert policy.startswith("default-src &#39;none&#39;; ")
     for kind in ("script", "style"):
@@ -373,8 +386,8 @@ def test_the_policy_allows_this_script_and_style_alone(one_model: Path) -> None:
     assert ' style="' not in text and "<style" not in text.partition("</style>")[2]
 
 
-def test_nothing_is_loaded_from_elsewhere(one_model: Path) -> None:
-    page = page_of(read_results([one_model]))
+def test_nothing_is_loaded_from_elsewhere(of_one_model: Results) -> None:
+    page = page_of(of_one_model)
     links = [
         value or ""
         for tag, of in page.elements
@@ -387,6 +400,7 @@ def test_nothing_is_loaded_from_elsewhere(one_model: Path) -> None:
     assert all(link.startswith(("#", "https://arxiv.org/abs/")) for link in followed)
 
 
+@pytest.mark.slow
 def test_pictures_are_whole_and_their_names_are_plain(tmp_path: Path) -> None:
     results = hostile_results(tmp_path / "runs")
     formats = ("svg", "png", "pdf")
@@ -413,6 +427,7 @@ def test_unknown_formats_are_refused_before_the_work(one_model: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
     two_models: Results, tmp_path: Path
 ) -> None:
@@ -436,6 +451,7 @@ def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
     assert {"scatter-a-mexa-belebele", "scatter-b-mexa-belebele", "languages-mexa"} < every
 
 
+@pytest.mark.slow
 def test_a_large_report_stays_small(tmp_path: Path) -> None:
     downstream = {
         "belebele": FLORES_TARGETS[:122],
@@ -452,6 +468,7 @@ def test_a_large_report_stays_small(tmp_path: Path) -> None:
     assert sum(row[2:3] == ["swh_Latn"] for row in page.rows) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "change", "note"),
     [

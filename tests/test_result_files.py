@@ -358,7 +358,7 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: list[int]
 # ---------------------------------------------------------------- files of others
 
 
-@pytest.mark.skipif(not CLAIMS.exists(), reason="no ../shared/field here")
+@pytest.mark.skipif(not CLAIMS.exists(), reason="result files of others are not here")
 @pytest.mark.parametrize(
     ("inputs", "options", "shown"),
     [
@@ -384,7 +384,7 @@ def test_inputs_of_the_field(inputs: str, options: tuple[object, ...], shown: st
     assert shown in ended.output
 
 
-@pytest.mark.skipif(not CLAIMS.exists(), reason="no ../shared/field here")
+@pytest.mark.skipif(not CLAIMS.exists(), reason="result files of others are not here")
 @pytest.mark.parametrize(
     ("file", "model", "benchmark", "language", "value"),
     [

@@ -503,6 +503,7 @@ def places_in(part: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
         yield from places_in(part[key], *above, key)
 
 
+@pytest.mark.slow
 def test_no_part_of_a_file_can_do_harm_by_its_type(tmp_path: Path) -> None:
     """Every part of a small file in turn becomes something else: a result or a clear error.
 

@@ -18,6 +18,8 @@ from neuronxa_task.analysis.points import Points
 from neuronxa_task.analysis.statistics import Correlation, correlate, mean_correlation
 from neuronxa_task.analysis.verdict import CANNOT_TELL, verdict
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = 1000
 FEW = Bootstrap(resamples=200)
 SIZES = (3, 5, 9, 30)

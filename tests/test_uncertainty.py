@@ -67,6 +67,7 @@ def test_a_resample_counts_a_pair_as_often_as_it_holds_it_and_never_against_itse
     assert samples.scores.tolist() == pytest.approx([expected])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pairs", "noises"),
     [(50, [0.5, 0.6, 0.7, 0.8]), (100, [0.5, 0.6, 0.7, 0.8]), (100, [1.3] * 4), (100, [0.3])],

@@ -9,7 +9,7 @@ import numpy as np
 from neuronxa_task.analysis.points import Floats
 
 ENUMERATED = 13
-"""Up to so many languages all signs of the differences are tried: 8,192 of them."""
+"""Most languages for which all 2^13 = 8,192 signs of the differences are tried."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class PairedDifference:
     """How much higher one model is than another.
 
     Attributes:
-        n: languages.
+        n: number of languages.
         mean: mean of first minus second.
-        higher: in how many languages the first is higher.
-        p: two-sided, of Wilcoxon's signed-rank test.
+        higher: number of languages in which the first is higher.
+        p: two-sided p of Wilcoxon's signed-rank test.
     """
 
     n: int
@@ -45,7 +45,7 @@ def paired_difference(first: Floats, second: Floats) -> PairedDifference:
     """
     from scipy.stats import PermutationMethod, wilcoxon
 
-    differences = np.round(first - second, 12)  # equal ones are to tie
+    differences = np.round(first - second, 12)  # so that equal differences tie
     unequal = differences[differences != 0]
     p = 1.0
     if len(unequal):

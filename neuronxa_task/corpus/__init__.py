@@ -4,6 +4,6 @@ Every source becomes a `Corpus`: one column of sentences per language, with para
 """
 
 from neuronxa_task.corpus.parallel import Corpus, data_hash
-from neuronxa_task.corpus.sources import PACKAGED, load
+from neuronxa_task.corpus.sources import load
 
-__all__ = ["PACKAGED", "Corpus", "data_hash", "load"]
+__all__ = ["Corpus", "data_hash", "load"]

@@ -17,21 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from neuronxa_task.languages.codes import FLORES_CORE, FLORES_PIVOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PIVOT = "eng_Latn"
-TARGETS = (
-    "zho_Hans",
-    "fra_Latn",
-    "deu_Latn",
-    "ita_Latn",
-    "spa_Latn",
-    "rus_Cyrl",
-    "arb_Arab",
-    "hin_Deva",
-    "jpn_Jpan",
-)
+PIVOT, TARGETS = FLORES_PIVOT, FLORES_CORE
 LANGUAGES = (PIVOT, *TARGETS)
 
 FILLERS_PER_SLOT = 25
@@ -98,8 +89,7 @@ def render(meaning: Meaning, language: str) -> str:
     Raises:
         ValueError: the phrasebook does not have this language.
     """
-    if language not in _TEMPLATES:
-        raise ValueError(f"no {language!r} in the phrasebook; it has {', '.join(LANGUAGES)}")
+    _require(language)
     fillers = {slot: lexicon()[slot][index] for slot, index in meaning._asdict().items()}
     verb, _, rest = fillers["what"].phrases[language].partition("|")
     sentence = _TEMPLATES[language].format(
@@ -149,12 +139,16 @@ def evaluation_sentences(language: str) -> list[str]:
     Raises:
         ValueError: the phrasebook does not have this language.
     """
-    if language not in LANGUAGES:
-        raise ValueError(f"no {language!r} in the phrasebook; it has {', '.join(LANGUAGES)}")
+    _require(language)
     with TABLE_PATH.open(encoding="utf-8", newline="") as file:
         return [
             row[language] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         ]
+
+
+def _require(language: str) -> None:
+    if language not in LANGUAGES:
+        raise ValueError(f"no {language!r} in the phrasebook; it has {', '.join(LANGUAGES)}")
 
 
 if __name__ == "__main__":

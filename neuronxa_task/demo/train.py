@@ -32,16 +32,8 @@ from neuronxa_task.demo.phrasebook import PIVOT, Meaning, render, training_meani
 from neuronxa_task.demo.tokenizer import EOS, MAX_LENGTH, build_tokenizer
 from neuronxa_task.demo.translation import prompt
 
-BY_EXPOSURE = (
-    "fra_Latn",
-    "zho_Hans",
-    "spa_Latn",
-    "rus_Cyrl",
-    "deu_Latn",
-    "jpn_Jpan",
-    "ita_Latn",
-    "arb_Arab",
-    "hin_Deva",
+BY_EXPOSURE = tuple(
+    "fra_Latn zho_Hans spa_Latn rus_Cyrl deu_Latn jpn_Jpan ita_Latn arb_Arab hin_Deva".split()
 )
 """Targets from most to least seen, with scripts mixed so that exposure is independent of script."""
 

@@ -1,10 +1,10 @@
 """Find a model's feed-forward neurons by data flow, and read them while it runs."""
 
 from neuronxa_task.ffn.body import Body, evaluation, find_body
-from neuronxa_task.ffn.capture import LayerRead, reading
+from neuronxa_task.ffn.capture import reading
 from neuronxa_task.ffn.find import find_sites
 from neuronxa_task.ffn.moe.rows import AllRows, Rows
-from neuronxa_task.ffn.site import DenseNeurons, Experts, Gate, neurons_by_layer
+from neuronxa_task.ffn.site import DenseNeurons, Experts, neurons_by_layer
 from neuronxa_task.ffn.unwrap import unwrapped
 
 __all__ = [
@@ -12,8 +12,6 @@ __all__ = [
     "Body",
     "DenseNeurons",
     "Experts",
-    "Gate",
-    "LayerRead",
     "Rows",
     "evaluation",
     "find_body",

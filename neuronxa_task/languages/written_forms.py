@@ -26,25 +26,14 @@ FURTHER_REGIONS = {
 VARIETIES = frozenset("braz cana fran jord leba mexi pale peru port spai syri".split())
 """Countries whose varieties Global PIQA tests separately; dialects are not included."""
 
-ENGLISH_NAMES = {
-    "bengali": "ben",
-    "farsi": "fas",
-    "haitian": "hat",
-    "kirghiz": "kir",
-    "kirundi": "run",
-    "malay": "zsm",
-    "mandarin": "cmn",
-    "north_macedonian": "mkd",
-    "norwegian": "nob",
-    "oriya": "ory",
-    "panjabi": "pan",
-    "pidgin": "pcm",
-    "pushto": "pbt",
-    "serbo_croatian": "hbs",
-    "sinhalese": "sin",
-    "uighur": "uig",
-    "uzbek": "uzn",
-}
+ENGLISH_NAMES = dict(
+    entry.split("=")
+    for entry in """
+    bengali=ben farsi=fas haitian=hat kirghiz=kir kirundi=run malay=zsm mandarin=cmn
+    north_macedonian=mkd norwegian=nob oriya=ory panjabi=pan pidgin=pcm pushto=pbt
+    serbo_croatian=hbs sinhalese=sin uighur=uig uzbek=uzn
+    """.split()
+)
 """English names that differ from CLDR's, by code."""
 
 

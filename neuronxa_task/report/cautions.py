@@ -1,4 +1,4 @@
-"""What a reader has to know before any number: little was run, or in few languages."""
+"""Warnings above all numbers: limited runs, few sentence pairs, few languages."""
 
 from __future__ import annotations
 

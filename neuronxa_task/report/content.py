@@ -25,7 +25,7 @@ NORMAL_95 = 1.96
 class Number:
     """A value and its standard error, NaN where the harness gives none.
 
-    `interval` is the 95 % interval that the result file gives, of an alignment score.
+    `interval` is the 95 % interval of an alignment score, from the result file.
     """
 
     value: float
@@ -34,12 +34,12 @@ class Number:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The interval, or that of normal errors; `None` where there is neither."""
+        """The interval, or else that of a normal error; `None` if there is neither."""
         return self.interval or normal_ends(self.value, self.stderr)
 
 
 def normal_ends(value: float, stderr: float) -> tuple[float, float] | None:
-    """Ends of the 95 % interval of a value with a normal error; `None` for an unknown one."""
+    """The 95 % interval of a value with a normal error; `None` if the error is unknown."""
     half_width = NORMAL_95 * stderr
     return (value - half_width, value + half_width) if isfinite(stderr) else None
 
@@ -49,9 +49,9 @@ class Point:
     """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it.
 
     Attributes:
-        language: whose.
-        x, y: the values.
-        x_ends, y_ends: of their 95 % intervals; None where there is none.
+        language: the language.
+        x, y: its two values.
+        x_ends, y_ends: their 95 % intervals; `None` if unknown.
         above_chance: whether y is above chance by more than its standard error explains.
     """
 
@@ -77,19 +77,19 @@ class Layers:
 
 
 class Content:
-    """Results, looked up the way the report shows them.
+    """The results, arranged as the report shows them.
 
     Attributes:
         results: what was read.
-        selection: what is set beside each other.
-        table: the rows of the chosen benchmarks, of the downstream ones by one metric each.
-        models: the best aligned first.
+        selection: what is compared.
+        table: rows of the selected benchmarks; downstream ones have one metric each.
+        models: names of the models, best aligned first.
         texts: alignment benchmarks.
-        scores: of `nasca`, `navca` and `mexa` those that there are.
+        scores: the selected scores that the results have.
         metrics: the metric shown of each downstream benchmark, most languages first.
-        notes: what was left out, of the results and of the joins.
-        joins: alignment beside accuracy; none where no model has both in three languages.
-        unpaired: why there are none, if there are none.
+        notes: what was left out of the results and of the joins.
+        joins: alignment joined with accuracy; empty if no model has both in three languages.
+        unpaired: why there are no joins; `None` if there are some.
     """
 
     def __init__(self, results: Results, selection: Selection) -> None:
@@ -149,7 +149,7 @@ class Content:
         return sorted(names, key=lambda model: -means.get(model, -1.0))
 
     def _hybrids(self) -> Iterator[str]:
-        """A word on every model that has feed-forward neurons in some layers only."""
+        """A note on each model that has feed-forward neurons in only some layers."""
         for model in self.models:
             for text in self.texts:
                 profile = next(iter(self.layers(model, text, "nasca")), None)
@@ -169,13 +169,13 @@ class Content:
         return sorted((language(code) for code in codes), key=lambda entry: entry.name)
 
     def metric_name(self, metric: str) -> str:
-        """The metric, as it is set beside alignment."""
+        """Name of the metric, and how it is rescaled."""
         if self.selection.chance_corrected:
             return f"{metric}, corrected for chance"
         return f"{metric} relative to the pivot’s" if self.selection.relative else metric
 
     def number(self, model: str, benchmark: str, metric: str, code: str) -> Number | None:
-        """One value, if there is one."""
+        """A model's value in a language; `None` if it has none."""
         return self.numbers.get((model, benchmark, metric), {}).get(code)
 
     def layers(self, model: str, text: str, name: str) -> list[Layers]:
@@ -188,7 +188,7 @@ class Content:
         return sorted(profiles, key=lambda profile: (-profile.mean, profile.language.code))
 
     def compared(self, text: str, score: str) -> list[tuple[str, list[Layers]]]:
-        """Each model's profiles, on the languages that all models with profiles have."""
+        """Profiles of each model, in the languages that all models with profiles share."""
         per_model = [(model, self.layers(model, text, score)) for model in self.models]
         per_model = [(model, profiles) for model, profiles in per_model if profiles]
         codes = [{profile.language.code for profile in profiles} for _, profiles in per_model]
@@ -212,7 +212,7 @@ class Content:
         ]
 
     def points(self, join: AccuracyJoin, score: str) -> list[Point]:
-        """The languages of a join, with what a scatter shows of them."""
+        """The languages of a join as points of a scatter plot."""
         rows = join.table.dropna(subset=[score])
         columns = (rows.index, rows[score], rows["accuracy"], rows["stderr"], rows["above_chance"])
         made = []
@@ -224,7 +224,7 @@ class Content:
         return made
 
     def common(self, benchmark: str, metric: str) -> list[Language]:
-        """Languages that every model which has the benchmark has, by English name."""
+        """Languages that all models with the benchmark share, by English name."""
         per_model = [
             set(self.numbers[model, benchmark, metric])
             for model in self.models
@@ -235,7 +235,7 @@ class Content:
 
 
 def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:
-    """Codes of a few languages evenly spread over a ranking."""
+    """Codes of a few languages, evenly spread over a ranking."""
     last = len(ranked) - 1
     count = min(SHOWN_FROM_BEST_TO_WORST, len(ranked))
     indices = [round(last * step / max(1, count - 1)) for step in range(count)]
@@ -254,7 +254,7 @@ def mean_over_languages(profiles: Sequence[Layers]) -> list[float]:
 
 
 def first_layer(name: str) -> int:
-    """What the first value of a profile counts as: hidden states begin with the embeddings."""
+    """Layer of a profile's first value: 0 for hidden states (the embeddings), 1 for neurons."""
     return 0 if name in ("mexa", "emb_from_pivot", "emb_to_pivot") else 1
 
 
@@ -264,12 +264,12 @@ def layer_title(name: str) -> str:
 
 
 def numbered(values: Sequence[float], name: str) -> list[tuple[float, float]]:
-    """The values of a profile with the number of their layer, layers without a value left out."""
+    """Pairs of layer and value of a profile, without layers that have no value."""
     numbers = enumerate(values, start=first_layer(name))
     return [(layer, value) for layer, value in numbers if not isnan(value)]
 
 
 def relative_depth(values: Sequence[float], name: str) -> list[tuple[float, float]]:
-    """The values of a profile with their depth in per cent of the layers."""
+    """Pairs of depth and value of a profile; the depth is in percent of the layers."""
     last = max(1, first_layer(name) + len(values) - 1)
     return [(100 * layer / last, value) for layer, value in numbered(values, name)]

@@ -1,4 +1,4 @@
-"""Where labels go beside the marks they name, and how wide they are."""
+"""Place labels next to their marks, without overlaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
 FONT = "DejaVu Sans"
-"""Comes with matplotlib, so pictures look the same everywhere. Browsers' faces are narrower."""
+"""Part of matplotlib, so pictures look the same everywhere. Browsers' fonts are narrower."""
 
 LONGEST_NAME = 24
 Boxes = NDArray[np.float64]
@@ -92,19 +92,19 @@ def place(
     at_most: int,
     obstacles: Sequence[tuple[float, float, float, float]] = (),
 ) -> list[Spot | None]:
-    """Room for labels around their marks; the first marks choose first.
+    """Place labels around their marks; earlier marks have priority.
 
     Args:
-        marks: centres of the marks, y pointing up.
-        widths: of the labels, in the same units.
-        height: of every label.
+        marks: centres of the marks, with y upwards.
+        widths: widths of the labels, in the same units.
+        height: height of every label.
         area: left, low, right and high edge that no label crosses.
-        radius: of the marks, which no label covers.
-        at_most: labels to place.
+        radius: radius of the marks, which no label covers.
+        at_most: largest number of labels to place.
         obstacles: boxes (left, low, right, high) that no label covers.
 
     Returns:
-        For each label its anchor, at half its height, or None where there is no room.
+        The anchor of each label, at half its height; `None` if there is no room.
     """
     centres = np.asarray(marks, dtype=float).reshape(-1, 2)
     taken = np.vstack(

@@ -1,4 +1,4 @@
-"""What stands for many languages: groups of them, both ends of their ranking, their spread."""
+"""Summaries of many languages: means of groups, both ends of the ranking, and quantiles."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from neuronxa_task.report.content import Layers, first_layer, mean_over_language
 BLOCK_ROWS = 52
 ENDS = 20
 FEWEST = 3
-"""Languages from which on a script or a family has a row of its own."""
+"""Fewest languages for which a script or a family has its own row."""
 
 QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
 AnyRow = TypeVar("AnyRow")
 
 
 def blocks(rows: Sequence[AnyRow]) -> list[Sequence[AnyRow]]:
-    """The rows in pieces of equal length, as few as the block size allows.
+    """Split rows into blocks of nearly equal length, as few as `BLOCK_ROWS` allows.
 
     >>> [len(block) for block in blocks([Row("", ())] * 60)]
     [30, 30]
@@ -65,7 +65,7 @@ def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
 def _largest(
     heading: str, profiles: Sequence[Layers], group_of: Callable[[Language], str], others: str
 ) -> Iterator[Row]:
-    """Means by group, the largest first; those of few languages together."""
+    """Means by group, the largest group first; small groups count as `others`."""
     sizes = Counter(group_of(profile.language) for profile in profiles)
     large = [group for group, size in sizes.most_common() if size >= FEWEST and group]
 
@@ -89,7 +89,7 @@ def _means(
 
 
 def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
-    """Where the middle of the languages lies at profile layer, the wider range first."""
+    """Ranges of the languages between quantiles at each layer, the wider range first."""
     import numpy as np
 
     first = first_layer(score)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """The last part of each path or hub name, with those arguments that not all have in common.
+    """The last part of each path or hub name, and the arguments in which the names differ.
 
-    Names that this leaves equal stay whole.
+    Names that would become equal stay whole.
 
     >>> short_names(["org/a-7b", "org/b-7b"])
     {'org/a-7b': 'a-7b', 'org/b-7b': 'b-7b'}

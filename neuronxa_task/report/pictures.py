@@ -1,4 +1,4 @@
-"""Drawing every chart once: inside the page, and, of those it shows at first, in files."""
+"""Draw every chart once, for the page and, if it is shown at first, for files."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class DrawnSection:
 
 @dataclass
 class Studio:
-    """Draws charts, and writes files of them on the way.
+    """Draws charts for the page, and writes some of them to files.
 
     Attributes:
-        folder: of the files; made for the first one.
-        formats: of the files, some of `FORMATS`; none, no files.
-        every: make files of all charts, not only of those that the page shows at first.
-        inliner: makes the drawings elements of the page.
-        written: the files so far.
+        folder: folder for the files; created with the first one.
+        formats: formats of the files, from `FORMATS`; empty for no files.
+        every: write files of all charts, not only of those that the page shows at first.
+        inliner: turns drawings into elements of the page.
+        written: files written so far.
 
     Raises:
         NeuronXAError: a format is unknown.

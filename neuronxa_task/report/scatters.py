@@ -1,4 +1,4 @@
-"""Scatters of languages: alignment against accuracy, with the curve that `predict` uses."""
+"""Scatter plots of languages: accuracy against alignment, with the curve of `predict`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from neuronxa_task.report.content import Point
 
 SCRIPTS = ("Latin script", "other scripts")
 FEW = 40
-"""Up to so many marks there is room for the interval of each."""
+"""Largest number of marks that are drawn with their own intervals."""
 
 STEPS = 24
 
 
 def against(join: AccuracyJoin, points: Sequence[Point], score: str, y_title: str) -> Scatter:
-    """Accuracy over a score, the languages farthest from the curve in front.
+    """Accuracy against a score; languages farthest from the curve come first.
 
     Args:
         join: the model's alignment and accuracy.
         points: its languages.
-        score: on the x axis.
-        y_title: of the accuracies.
+        score: score of the x axis.
+        y_title: title of the y axis.
     """
     sample = join.points(score)
     curve = curve_of(join, score)
@@ -48,7 +48,7 @@ def against(join: AccuracyJoin, points: Sequence[Point], score: str, y_title: st
 
 
 def curve_of(join: AccuracyJoin, score: str) -> Curve | None:
-    """The curve of `neuronxa predict`; `None` where none is defined."""
+    """The curve of `neuronxa predict`; `None` if it is undefined."""
     try:
         return fit(join.points(score), join.bounds.floor, join.bounds.ceiling)
     except UndefinedCorrelation:
@@ -56,7 +56,7 @@ def curve_of(join: AccuracyJoin, score: str) -> Curve | None:
 
 
 def trend(curve: Curve, first: float, last: float) -> Trend:
-    """The curve from one alignment to another, and where a further language is expected.
+    """The curve between two values of alignment, with the band expected of a further language.
 
     The band is the 95 % prediction interval of one further language, as in `neuronxa predict`; it
     ends at the bounds of the curve.

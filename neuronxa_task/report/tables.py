@@ -1,4 +1,4 @@
-"""The report's tables, as text ready to be shown."""
+"""The report's tables, formatted as text."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """A column of numbers: what they are, and where they come from if that needs saying."""
+    """Heading of a column of numbers: a label, and their source if there are several."""
 
     label: str
     source: str
 
     @property
     def text(self) -> str:
-        """Both."""
+        """The label, with the source in brackets."""
         return f"{self.label} ({self.source})" if self.source else self.label
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the language tables: its heading, and which numbers stand in it."""
+    """A column of the language tables: its heading, and which numbers it has."""
 
     heading: Heading
     benchmark: str
@@ -56,10 +56,10 @@ class SideBySide:
     """Alignment beside accuracy for one model.
 
     Attributes:
-        model: its place among the models.
+        model: index of the model.
         rows: languages with their cells, most aligned first.
         complete: how many languages have a number in every column that this model has.
-        means: of each column over these languages.
+        means: mean of each column over these languages.
     """
 
     model: int
@@ -96,7 +96,7 @@ def written(value: float) -> str:
 
 
 def columns_of(content: Content) -> list[Column]:
-    """Columns of the language tables: alignment, then what shared tokens give, then accuracy."""
+    """Columns of the language tables: alignment, the shared-token baseline, then accuracy."""
     names = {score: score.upper() for score in content.scores} | {SURFACE: "Shared tokens"}
     measured = {(text, metric) for _, text, metric in content.numbers}
     alignment = [
@@ -139,7 +139,7 @@ def side_by_side(content: Content) -> list[SideBySide]:
 def _numbers(
     content: Content, columns: Sequence[Column], model: str
 ) -> list[tuple[Language, list[Number | None]]]:
-    """Every language that a model has any number in, by the first column from above."""
+    """Languages in which a model has a number, highest value of the first column first."""
     rows = []
     for language in content.languages:
         numbers = [
@@ -152,23 +152,23 @@ def _numbers(
 
 
 def _first(numbers: Sequence[Number | None]) -> float:
-    """The value of the first column, which the rows are ordered by."""
+    """The value of the first column, by which the rows are sorted."""
     first = numbers[0]
     return float("-inf") if first is None else first.value
 
 
 def mean(numbers: Sequence[Number]) -> Number | None:
-    """Unweighted mean, without a standard error; None of nothing."""
+    """Unweighted mean, without a standard error; `None` if there are no numbers."""
     if not numbers:
         return None
     return Number(sum(number.value for number in numbers) / len(numbers), nan)
 
 
 def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All models' languages side by side as one table: in full, and as people read it.
+    """One table of all models and languages: with all digits, and formatted for reading.
 
-    In full, each column of numbers is followed by those of its standard errors and of the ends of
-    its intervals, if there are any.
+    In the former, each column of numbers is followed by its standard errors and the bounds of its
+    intervals, if there are any.
     """
     import pandas as pd
 
@@ -238,12 +238,12 @@ def _common_mean(
 
 @dataclass(frozen=True)
 class Signed:
-    """What results on a benchmark were computed from.
+    """The signature of results on a benchmark.
 
     Attributes:
-        benchmark: whose.
-        signature: facts that all languages have in common, and how many values the others take.
-        models: that have this signature, each with its number of languages.
+        benchmark: its name.
+        signature: facts that all languages share; for others, the number of different values.
+        models: models with this signature, and their numbers of languages.
     """
 
     benchmark: str
@@ -252,7 +252,7 @@ class Signed:
 
     @property
     def languages(self) -> str:
-        """How many languages the models have, from the fewest to the most."""
+        """Number of languages per model; a range if it differs."""
         counts = sorted({count for _, count in self.models})
         return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
@@ -272,7 +272,7 @@ def signatures(content: Content) -> list[Signed]:
 
 
 def merged(signatures: Sequence[Mapping[str, str]]) -> str:
-    """One signature for many.
+    """Merge signatures: a fact that differs becomes its number of values.
 
     >>> merged([{"n": "100", "data_hash": "aa"}, {"n": "100", "data_hash": "bb"}])
     'n:100|data_hash:(2 values)'

