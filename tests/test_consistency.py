@@ -267,6 +267,8 @@ def test_wrong_choices_list_the_right_ones(tmp_path: Path) -> None:
         pairs_of(tmp_path, ["xa", "zz"], by="sum")
     with pytest.raises(NeuronXAError, match="--by is 'words'; expected one of: tokens, char"):
         pairs_of(tmp_path, by="words")
+    with pytest.raises(NeuronXAError, match="did you mean 'tokens'"):
+        pairs_of(tmp_path, by="token")
     with pytest.raises(NeuronXAError, match=r"gone' cannot be loaded .* --by characters"):
         pairs_of(tmp_path)
 

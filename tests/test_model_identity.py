@@ -225,6 +225,11 @@ def test_an_alias_of_no_model_is_an_error_that_lists_them(tmp_path: Path, alias:
     assert len(str(error.value)) < 240
 
 
+def test_a_misspelt_model_of_an_alias_is_guessed(tmp_path: Path) -> None:
+    with pytest.raises(NeuronXAError, match=f"did you mean {MODEL!r}"):
+        read(tmp_path, measured(pretrained=MODEL), aliases=(f"{MODEL.replace('7B', '7b')}x=mine",))
+
+
 # ---------------------------------------------------------------- files of others
 
 

@@ -23,12 +23,15 @@ from neuronxa_task.analysis.paired import paired_difference
 from neuronxa_task.analysis.selection import Selection
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.languages import FLORES_CORE, FLORES_TARGETS
+from neuronxa_task.languages import language as language_of
 from neuronxa_task.report import write_report
 from neuronxa_task.report.agreement import qualifications
 from neuronxa_task.report.cautions import cautions
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.page import render
 from neuronxa_task.report.pictures import Studio
+from neuronxa_task.report.reading import reading
+from neuronxa_task.report.tables import signatures
 from neuronxa_task.report.versus import versus
 from neuronxa_task.results import Results, read_results
 
@@ -616,3 +619,22 @@ def test_no_joins_are_explained_by_models_that_may_be_the_same(tmp_path: Path) -
     write_run(tmp_path / "b.json", "model", (), {"belebele": FLORES_CORE})
     content = Content(read_results([tmp_path]), Selection())
     assert content.results.hints and content.results.hints[0] in str(content.unpaired)
+
+
+def test_the_page_says_what_the_best_models_numbers_mean(two_models: Results) -> None:
+    content = Content(two_models, Selection())
+    numbers = content.numbers[content.models[0], content.texts[0], "nasca"]
+    values = {code: number.value for code, number in numbers.items()}
+    mean, best = np.mean(list(values.values())), max(values, key=lambda code: values[code])
+    said = str(reading(content))
+    assert f"NASCA is {mean:.2f} on average over {len(values)} languages" in said
+    assert f"highest in {language_of(best).name} ({values[best]:.2f})" in said
+    assert said in page_of(two_models).text
+
+
+def test_models_that_differ_in_weights_alone_share_a_signature(two_models: Results) -> None:
+    lines = {line.benchmark: line for line in signatures(Content(two_models, Selection()))}
+    text = lines["neuronxa_flores"]
+    assert [name for name, _, _ in text.models] == Content(two_models, Selection()).models
+    assert "model:(2 values)" in text.signature
+    assert all(f"model:{weights}" in page_of(two_models).text for _, _, weights in text.models)

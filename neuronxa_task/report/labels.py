@@ -59,12 +59,15 @@ def drawable(text: str, otherwise: str = "") -> str:
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:
-    """A name that fits into a chart; pointing at the mark shows it in full.
+    """A name that fits into a chart, its middle left out: names of models differ at their ends.
+
+    Pointing at the mark shows it in full.
 
     >>> shortened("a very long name", 8)
-    'a very …'
+    'a v…name'
     """
-    return name if len(name) <= longest else name[: longest - 1] + "…"
+    half = longest // 2
+    return name if len(name) <= longest else f"{name[: longest - half - 1]}…{name[-half:]}"
 
 
 class Spot(NamedTuple):

@@ -93,7 +93,7 @@ function filterRows() {
   countRows();
 }
 
-/** Means of the rows that show, over those that have a number in every column that has any. */
+/** Means of the rows that show and their standard errors, over those that have a number in every column that has any. */
 function averageColumns(table) {
   const isNumber = (cell) => !isNaN(number(cell.textContent));
   const columns = [...table.tHead.rows[0].cells].filter((cell) => cell.classList.contains("n")).map((cell) => cell.cellIndex);
@@ -104,10 +104,17 @@ function averageColumns(table) {
   foot.querySelector(".complete").textContent = complete.length;
   columns.forEach((column, place) => {
     const cell = foot.cells[place + 1]; // the first one spans the columns of names
-    const sum = complete.reduce((total, row) => total + number(row.cells[column].textContent), 0);
-    const has = complete.length > 0 && filled.includes(column);
-    cell.textContent = has ? (sum / complete.length).toFixed(3).replace("-", "−") : "–";
+    const values = filled.includes(column) ? complete.map((row) => number(row.cells[column].textContent)) : [];
+    const sum = (numbers) => numbers.reduce((total, value) => total + value, 0);
+    const mean = sum(values) / values.length;
+    cell.textContent = values.length ? mean.toFixed(3).replace("-", "−") : "–";
     cell.className = "n";
+    if (values.length > 1) {
+      const variance = sum(values.map((value) => (value - mean) ** 2)) / (values.length - 1);
+      const error = document.createElement("i");
+      error.textContent = `±${Math.sqrt(variance / values.length).toFixed(3)}`;
+      cell.append(error);
+    }
   });
 }
 

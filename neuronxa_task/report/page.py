@@ -20,6 +20,7 @@ from neuronxa_task.report.cautions import cautions
 from neuronxa_task.report.content import SURFACE, Content
 from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
+from neuronxa_task.report.reading import reading
 from neuronxa_task.report.same_sentences import sentence_tests, table_rows, told
 from neuronxa_task.report.tables import (
     BAR_STEPS,
@@ -130,6 +131,7 @@ def _agreement(
         "scores": content.scores,
         "many_texts": len(content.texts) > 1,
         "cautions": list(cautions(content)),
+        "reading": reading(content),
         "details": correlations and shown_correlations(correlations.table),
         "compared": correlations and shown_comparisons(correlations.comparisons),
     }

@@ -16,6 +16,8 @@ from neuronxa_task.results.comparable import facts_of
 if TYPE_CHECKING:
     import pandas as pd
 
+OF_ITSELF = ("model", "data_hash", "token_hash")
+"""Facts in which models and languages differ in any case."""
 MISSING = "–"
 BAR_STEPS = 20
 
@@ -158,10 +160,11 @@ def _first(numbers: Sequence[Number | None]) -> float:
 
 
 def mean(numbers: Sequence[Number]) -> Number | None:
-    """Unweighted mean, without a standard error; `None` if there are no numbers."""
-    if not numbers:
+    """Unweighted mean over languages, and its standard error s / √n; `None` without numbers."""
+    values = [number.value for number in numbers]
+    if not values:
         return None
-    return Number(sum(number.value for number in numbers) / len(numbers), nan)
+    return Number(fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else nan)
 
 
 def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -226,14 +229,10 @@ def model_means(content: Content) -> tuple[list[tuple[Heading, int]], list[Model
 def _common_mean(
     content: Content, model: str, column: Column, common: Sequence[Language]
 ) -> Number | None:
-    """The mean, and its standard error over languages, s / √n."""
     numbers = (
         content.number(model, column.benchmark, column.metric, language.code) for language in common
     )
-    values = [number.value for number in numbers if number is not None]
-    if not values:
-        return None
-    return Number(fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else nan)
+    return mean([number for number in numbers if number is not None])
 
 
 @dataclass(frozen=True)
@@ -243,32 +242,37 @@ class Signed:
     Attributes:
         benchmark: its name.
         signature: facts that all languages share; for others, the number of different values.
-        models: models with this signature, and their numbers of languages.
+        models: models with this signature but for their weights and languages, each with its number
+            of languages and the fingerprint of its weights, if known.
     """
 
     benchmark: str
     signature: str
-    models: Sequence[tuple[str, int]]
+    models: Sequence[tuple[str, int, str]]
 
     @property
     def languages(self) -> str:
         """Number of languages per model; a range if it differs."""
-        counts = sorted({count for _, count in self.models})
+        counts = sorted({count for _, count, _ in self.models})
         return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def signatures(content: Content) -> list[Signed]:
     """Every benchmark's signatures, alignment first."""
-    signed: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    signed: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
+    facts: dict[tuple[str, str], list[dict[str, str]]] = {}
     by_run = dict(list(content.table.groupby(["benchmark", "model"])))
     for benchmark in (*content.texts, *content.metrics):
         for model in content.models:
             rows = by_run.get((benchmark, model))
             if rows is not None:
-                signature = merged([facts_of(line) for line in rows["signature"].unique()])
+                own = [facts_of(line) for line in rows["signature"].unique()]
+                weights = "/".join(sorted({of["model"] for of in own if "model" in of}))
+                rest = merged([{key: of[key] for key in of if key not in OF_ITSELF} for of in own])
                 languages = int(rows["language"].nunique())
-                signed.setdefault((benchmark, signature), []).append((model, languages))
-    return [Signed(*of, models) for of, models in signed.items()]
+                signed.setdefault((benchmark, rest), []).append((model, languages, weights))
+                facts.setdefault((benchmark, rest), []).extend(own)
+    return [Signed(key[0], merged(facts[key]), models) for key, models in signed.items()]
 
 
 def merged(signatures: Sequence[Mapping[str, str]]) -> str:

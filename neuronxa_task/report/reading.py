@@ -1,0 +1,37 @@
+"""What the numbers of a model say, in words."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from neuronxa_task.languages import language
+from neuronxa_task.report.content import Content
+from neuronxa_task.report.names import short_names
+
+
+def reading(content: Content) -> str | None:
+    """How to read the first score of the best aligned model; `None` without alignment."""
+    if not content.texts or not content.scores:
+        return None
+    model, score = content.models[0], content.scores[0]
+    numbers = content.numbers.get((model, content.texts[0], score))
+    if not numbers:
+        return None
+    values = {code: number.value for code, number in numbers.items()}
+    mean, name = fmean(values.values()), score.upper().replace("_", " ")
+    where = "the best layer" if score.endswith("_max") else "an average layer"
+    highest, lowest = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    of = "this model"
+    if len(content.models) > 1:
+        of = f"{short_names(content.models)[model]}, the best aligned model,"
+    said = (
+        f"In {of} {name} is {mean:.2f}"
+        + (f" on average over {len(values)} languages" if len(values) > 1 else "")
+        + f": in {where}, about {100 * mean:.0f} of 100 sentence pairs find each other"
+    )
+    if len(values) == 1:
+        return f"{said}, in {language(highest).name}."
+    return (
+        f"{said}. It is highest in {language(highest).name} ({values[highest]:.2f}) and lowest in "
+        f"{language(lowest).name} ({values[lowest]:.2f})."
+    )
