@@ -15,7 +15,8 @@ from torch import Tensor
 from neuronxa_task.ffn.moe.rows import AllRows
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-"""Those of grouped matrix products."""
+ALIGNED = 16
+"""What grouped matrix products take: these dtypes, and rows of a multiple of so many bytes."""
 
 
 def is_accelerator(device: torch.device) -> bool:
@@ -28,6 +29,7 @@ def runs(module: Any, weight: Tensor) -> bool:
     return (
         is_accelerator(weight.device)
         and weight.dtype in DTYPES
+        and all(size * weight.itemsize % ALIGNED == 0 for size in weight.shape[1:])
         and not getattr(module, "_is_expert_parallel", False)
         and not hasattr(weight, "device_mesh")
         and _grouped_linear() is not None
