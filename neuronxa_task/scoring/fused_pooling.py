@@ -39,6 +39,8 @@ def _kernels_work(device: torch.device) -> bool:
     nas, nav = torch.zeros(1, 2, device=device), torch.zeros(1, 2, device=device)
     try:
         pool_neurons(values, values, batch, (nas, nav))
+    except torch.cuda.OutOfMemoryError:
+        raise
     except Exception as error:  # its type depends on what Triton lacks
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
     else:
