@@ -82,7 +82,7 @@ def of_task(metadata: dict[str, Any]) -> Settings:
         ("nas_sites", "nas_site"),
         ("nav-site", "nav_site"),
         ("poolings", "pooling"),
-        ("pivots", "pivot"),
+        ("pivotts", "pivot"),
     ],
 )
 def test_near_misses_name_what_was_meant(key: str, meant: str) -> None:

@@ -134,7 +134,7 @@ def test_correlations_given_the_surface_are_pingouins(tmp_path: Path) -> None:
     assert (
         "Given the share of pairs that find each other by shared tokens alone, partial r = "
         f"{pearson['surface_r']:.2f} ({ends[0]:.2f} to {ends[1]:.2f}, n = 26)."
-    ) in printed
+    ) in " ".join(printed.split())
     shown = (tmp_path / "out" / "correlation.md").read_text(encoding="utf-8").replace("\\", "")
     assert f"{pearson['surface_r']:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]" in shown
 

@@ -111,7 +111,10 @@ def test_no_module_opens_pickles_or_trusts_code() -> None:
             for keyword in call.keywords
             if keyword.arg == "trust_remote_code"
         ]
-        assert not trusted, f"{path} passes trust_remote_code"
+        # The harness hands the user's own model argument to a model that it makes.
+        theirs = path.name == "random_weights.py"
+        assert theirs or not trusted, f"{path} passes trust_remote_code"
+        assert all(ast.unparse(keyword.value) == "bool(trust_remote_code)" for keyword in trusted)
 
 
 # ---------------------------------------------------------------- names
