@@ -52,6 +52,7 @@ build/real: $(VENV)/.installed-test tests/real/prepare.py tests/real/packed_e5.p
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/memory.py
+	$(BIN)/python tests/benchmarks/scale.py
 
 configs: $(VENV)/.installed
 	$(BIN)/python -m neuronxa_task.task_configs.write_configs

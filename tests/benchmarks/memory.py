@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import torch
+from record import record
 
 SENTENCES, TOKENS, BATCH = 100, 40, 32
 SHAPE = {
@@ -59,21 +60,22 @@ def peak() -> float:
 
 
 def main() -> None:
-    """Measure both passes and print their difference beside the size of the sentence vectors."""
-    found = {
-        what: json.loads(
+    """Measure both passes, print and record."""
+    bare, scored = (
+        json.loads(
             subprocess.run(
                 [sys.executable, __file__, what], check=True, capture_output=True, text=True
             ).stdout.splitlines()[-1]
         )
         for what in ("bare", "scored")
+    )
+    figures = {
+        "model loaded, MiB": bare["loaded"],
+        "bare forward pass, peak, MiB": bare["peak"],
+        "scored pass, peak, MiB": scored["peak"],
+        "neuron vectors of all sentences (within the peak), MiB": scored["vectors"],
     }
-    above = found["scored"]["peak"] - found["bare"]["peak"]
-    print(f"model loaded                {found['bare']['loaded']:8.0f} MiB")
-    print(f"bare forward pass, peak     {found['bare']['peak']:8.0f} MiB")
-    print(f"scored pass, peak           {found['scored']['peak']:8.0f} MiB")
-    print(f"scored above bare           {above:8.0f} MiB")
-    print(f"neuron vectors, {SENTENCES} sentences {found['scored']['vectors']:6.0f} MiB")
+    record("memory", f"Memory of a mixture of 64 experts, {SENTENCES} sentences", figures)
 
 
 if __name__ == "__main__":

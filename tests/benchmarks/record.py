@@ -20,13 +20,15 @@ taken in turns, since the machines are slow and shared.
 
 
 def record(name: str, title: str, figures: dict[str, float]) -> None:
-    """Write `figures` to `results/benchmarks/<name>.json`, and the table of all files anew.
+    """Print `figures`, write `results/benchmarks/<name>.json` and the table of all files anew.
 
     Args:
         name: of the file.
         title: what was run, for the table.
         figures: by what they say, with their unit.
     """
+    for what, value in figures.items():
+        print(f"{what:60s} {value:10.4g}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     content = {
         "title": title,

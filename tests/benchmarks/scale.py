@@ -164,8 +164,6 @@ def main() -> None:
     print(figures, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         figures |= runs(Path(folder))
-    for what, value in figures.items():
-        print(f"{what:60s} {value:10.2f}")
     record("scale", f"The whole command, {PAIRS} pairs per language, a model of 8 layers", figures)
 
 

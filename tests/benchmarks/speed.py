@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -20,6 +19,7 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from record import record
 from scipy.spatial.distance import cosine
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -66,8 +66,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def passes(body: Body, model: LlamaForCausalLM, ids: list[list[int]], rounds: int) -> None:
-    """Print the scored pass's ratios to the bare body and to the full model."""
+def passes(
+    body: Body, model: LlamaForCausalLM, ids: list[list[int]], rounds: int
+) -> dict[str, float]:
+    """The scored pass's ratios to the bare body and to the full model."""
     sites, inputs = find_sites(body), prepared(ids)
 
     def scored() -> None:
@@ -86,10 +88,10 @@ def passes(body: Body, model: LlamaForCausalLM, ids: list[list[int]], rounds: in
     times = [(seconds(scored), seconds(bare), seconds(full)) for _ in range(rounds)]
     to_body = statistics.median(s / b for s, b, _ in times)
     to_model = statistics.median(s / f for s, _, f in times)
-    fastest = [min(column) for column in zip(*times, strict=True)]
-    print(f"scored pass {fastest[0]:.2f} s, bare body {fastest[1]:.2f} s, model {fastest[2]:.2f} s")
-    print(f"1. scored pass / bare body:           {to_body:.3f}  (at most 1.15)")
-    print(f"   scored pass / model with its head: {to_model:.3f}  (below 1)")
+    return {
+        "scored pass / bare body": to_body,
+        "scored pass / model with its head": to_model,
+    }
 
 
 @torch.no_grad()
@@ -127,8 +129,8 @@ def aligned_one_by_one(pivot: list[list[np.ndarray]], target: list[list[np.ndarr
     return float(np.mean(shares))
 
 
-def whole_run(body: Body, model: LlamaForCausalLM, languages: int, pairs: int) -> None:
-    """Print the ratios of the MEXA scripts' procedure to the scored run."""
+def whole_run(body: Body, model: LlamaForCausalLM, languages: int, pairs: int) -> dict[str, float]:
+    """The ratios of the MEXA scripts' procedure to the scored run."""
     text = sentences(pairs * (languages + 1))
     by_language = [text[i : i + pairs] for i in range(0, len(text), pairs)]
     sites = find_sites(body)
@@ -143,20 +145,18 @@ def whole_run(body: Body, model: LlamaForCausalLM, languages: int, pairs: int) -
         encode(body, sites, ids, batch_size=BATCH, settings=StateSettings()) for ids in by_language
     ]
     encoded = time.perf_counter()
-    found = [retrieval(states[0].emb, language.emb).score for language in states[1:]]
+    scores = [retrieval(states[0].emb, language.emb).score for language in states[1:]]
     one_representation = time.perf_counter()
     for language in states[1:]:
         retrieval(states[0].nas, language.nas)
         retrieval(states[0].nav, language.nav)
     end = time.perf_counter()
 
-    assert np.allclose(found, expected, atol=1e-9), (found, expected)
-    procedure, run = compared - start, end - compared
-    print(f"{languages} languages x {pairs} pairs")
-    print(f"   MEXA procedure {procedure:.1f} s, scored run {run:.1f} s")
-    print(f"2. MEXA procedure / scored run:       {procedure / run:.1f}  (at least 2.5)")
-    scoring = (compared - extracted) / (one_representation - encoded)
-    print(f"3. its scoring / our scoring:         {scoring:.0f}  (at least 100)")
+    assert np.allclose(scores, expected, atol=1e-9), (scores, expected)
+    return {
+        "MEXA scripts' procedure / scored run": (compared - start) / (end - compared),
+        "its scoring / ours": (compared - extracted) / (one_representation - encoded),
+    }
 
 
 def main(
@@ -164,15 +164,18 @@ def main(
     languages: Annotated[int, typer.Option(help="Languages of the whole run.")] = 20,
     pairs: Annotated[int, typer.Option(help="Sentence pairs per language.")] = 100,
 ) -> None:
-    """Measure and print the ratios."""
+    """Measure, print and record the ratios."""
     model = model_of_70m()
     body = find_body(model)
+    figures = passes(body, model, sentences(300), rounds)
+    figures |= whole_run(body, model, languages, pairs)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    threads = torch.get_num_threads()
-    print(f"{millions:.0f} M parameters, {threads} threads, torch {torch.__version__}")
-    passes(body, model, sentences(300), rounds)
-    whole_run(body, model, languages, pairs)
-    sys.stdout.flush()
+    record(
+        "speed",
+        f"Ratios of times: a Llama of {millions:.0f} M parameters, float32, "
+        f"{languages} languages x {pairs} pairs",
+        figures,
+    )
 
 
 if __name__ == "__main__":
