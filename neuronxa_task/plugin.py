@@ -218,14 +218,25 @@ def processes_of(lm: HFLM) -> DataParallel:
 
     The harness splits documents between GPUs and sets the rank. On CPUs (0.4.13) it runs under
     `torchrun`, but every process receives all documents; accelerate knows the number of processes.
+
+    Raises:
+        NeuronXAError: processes of several machines have the same rank in the harness (0.4.13 on
+            GPUs), so that it split the documents wrongly.
     """
     import torch
 
     from neuronxa_task.scoring.data_parallel import DataParallel
 
-    if lm.world_size > 1:
-        return DataParallel(lm.rank, lm.world_size, torch.device(lm.device))
     accelerator = getattr(lm, "accelerator", None)
+    if lm.world_size > 1:
+        index = lm.rank if accelerator is None else accelerator.process_index
+        if index != lm.rank:
+            raise NeuronXAError(
+                "lm_eval cannot share documents between the GPUs of several machines: process "
+                f"{index} has the rank {lm.rank} too; run each machine by itself, on some of the "
+                "tasks"
+            )
+        return DataParallel(lm.rank, lm.world_size, torch.device(lm.device))
     if accelerator is not None and accelerator.num_processes > 1:
         index, size = accelerator.process_index, accelerator.num_processes
         return DataParallel(index, size, accelerator.device, replicated=True)

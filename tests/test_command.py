@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -209,6 +211,40 @@ def test_three_processes_score_as_one(
     same_scores(run, run.results, alone)
     _, split = passed(run)
     assert [split] < passed(alone), "each process encodes its own share"
+
+
+def test_two_machines_score_as_one_or_say_that_they_cannot(
+    alone: CommandRun, model_folder: Path, made_up_tasks: Path, tmp_path: Path
+) -> None:
+    """Each of torchrun's agents takes the other for another machine.
+
+    The harness counts processes by machine where it splits the documents.
+    """
+    arguments = own_text(model_folder, made_up_tasks)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = ("--master_addr", "127.0.0.1", "--master_port", str(free.getsockname()[1]))
+
+    def agent(number: int) -> CommandRun:
+        whole = to(tmp_path / f"whole{number}")
+        return command(
+            tmp_path / f"split{number}",
+            *(*arguments, *whole, "--then", SPLIT_DOCUMENTS, *arguments),
+            launcher=(
+                *(*TORCHRUN, "1", "--nnodes", "2", "--node_rank", str(number), *address),
+                *OWN_TASKS_ONLY,
+            ),
+        )
+
+    with ThreadPoolExecutor() as machines:
+        runs = list(machines.map(agent, range(2)))
+    for number, run in enumerate(runs):
+        same_scores(run, written(tmp_path / f"whole{number}"), alone)
+        assert run.code != 0 and run.results is None
+    shared, *_ = passed(runs[0])
+    assert [shared] < passed(alone), "each process encodes its own share"
+    message = "neuronxa: error: lm_eval cannot share documents between the GPUs of several machines"
+    assert message in runs[1].stderr
 
 
 # ---------------------------------------------------------------- mistakes
