@@ -102,9 +102,9 @@ def score(
             finite.
 
     Example:
-        >>> found = score(model, tokenizer, english, {"fra": french, "deu": german})
+        >>> by_language = score(model, tokenizer, english, {"fra": french, "deu": german})
         ... # doctest: +SKIP
-        >>> found["fra"].nasca  # doctest: +SKIP
+        >>> by_language["fra"].nasca  # doctest: +SKIP
         0.61
     """
     settings = StateSettings(nas_site, nav_site, pooling, expert_values, side)

@@ -223,9 +223,9 @@ def best_in_rows(table: pd.DataFrame, columns: Sequence[str]) -> set[tuple[int, 
     """Row and column of the highest number among some columns of each row; of equal ones, all."""
     chosen = [list(table).index(name) for name in columns if name in table]
     return {
-        (row, chosen[place])
+        (row, chosen[position])
         for row, cells in enumerate(table.itertuples(index=False, name=None))
-        for place in _best_of([leading_number(str(cells[column])) for column in chosen])
+        for position in _best_of([leading_number(str(cells[column])) for column in chosen])
     }
 
 
@@ -234,7 +234,7 @@ def _best_of(numbers: Sequence[float | None], *, lowest: bool = False) -> list[i
     if len(known) < 2:
         return []
     wanted = min(known) if lowest else max(known)
-    return [place for place, number in enumerate(numbers) if number == wanted]
+    return [position for position, number in enumerate(numbers) if number == wanted]
 
 
 def leading_number(cell: str) -> float | None:
@@ -243,5 +243,5 @@ def leading_number(cell: str) -> float | None:
     >>> leading_number("0.85 [0.70, 0.93]"), leading_number("−0.3 ± 0.1"), leading_number("–")
     (0.85, -0.3, None)
     """
-    found = re.match(r"[-−]?\d+(\.\d+)?", cell)
-    return None if found is None else float(found[0].replace("−", "-"))
+    number = re.match(r"[-−]?\d+(\.\d+)?", cell)
+    return None if number is None else float(number[0].replace("−", "-"))

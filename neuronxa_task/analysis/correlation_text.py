@@ -119,16 +119,16 @@ def shown_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     return without_empty(pd.DataFrame(rows), ["note"])
 
 
-def correlations_text(found: Correlations) -> str:
+def correlations_text(correlations: Correlations) -> str:
     """All tables of `neuronxa correlate`, one block per alignment benchmark and benchmark."""
     sides = ["alignment", "benchmark", "metric"]
     blocks = [
         f"{_heading(rows)}\n{_body(shown_correlations(rows))}"
-        for _, rows in found.table.groupby(sides, sort=False)
+        for _, rows in correlations.table.groupby(sides, sort=False)
     ]
     blocks += [
         f"Scores compared: {_heading(rows)}\n{_body(shown_comparisons(rows))}"
-        for _, rows in found.comparisons.groupby(sides, sort=False)
+        for _, rows in correlations.comparisons.groupby(sides, sort=False)
     ]
     return "\n\n".join(blocks)
 
@@ -148,12 +148,12 @@ def _body(shown: pd.DataFrame) -> str:
     return text(shown.drop(columns=in_heading), indent="  ")
 
 
-def summary_text(found: Correlations) -> str:
+def summary_text(correlations: Correlations) -> str:
     """A summary for one screen: verdicts, then Pearson's r, with means over models first."""
     method = SUMMARY_METHOD
-    if method not in set(found.table["method"]):
-        method = str(found.table["method"].iloc[0])
-    rows = records(found.table[found.table["method"] == method])
+    if method not in set(correlations.table["method"]):
+        method = str(correlations.table["method"].iloc[0])
+    rows = records(correlations.table[correlations.table["method"] == method])
     verdicts = [line for row in _main_rows(rows) for line in (*sentences(row), *given_surface(row))]
     if not verdicts:
         verdicts = [f"No correlation is defined: {rows[0]['note'].removeprefix('not defined: ')}."]

@@ -62,14 +62,14 @@ def pair_matrices(results: Results, scores: Sequence[str]) -> tuple[list[PairMat
                 of_model |= _cells(language, values)
     matrices, notes = [], []
     for key, of_model in sorted(cells.items()):
-        complete, left_out = _complete(of_model)
-        if left_out:
+        languages, incomplete = _with_every_pair(of_model)
+        if incomplete:
             notes.append(
-                f"{key[1]} of {key[0]}: {len(left_out)} languages left out, without the score of "
-                f"every pair: {one_of(left_out, at_most=5)}"
+                f"{key[1]} of {key[0]}: {len(incomplete)} languages left out, without the score of "
+                f"every pair: {one_of(incomplete, at_most=5)}"
             )
-        if len(complete) >= FEWEST:
-            matrices.append(_matrix(*key, complete, of_model))
+        if len(languages) >= FEWEST:
+            matrices.append(_matrix(*key, languages, of_model))
     return matrices, list(dict.fromkeys(notes))
 
 
@@ -81,14 +81,14 @@ def _cells(language: str, values: Mapping[Any, Any]) -> Cells:
     }
 
 
-def _complete(cells: Cells) -> tuple[list[str], list[str]]:
+def _with_every_pair(cells: Cells) -> tuple[list[str], list[str]]:
     """Languages of which every pair has a score, and the others.
 
     The language that lacks most is left out first.
     """
     known = {frozenset(pair) for pair in cells}
     names = sorted({name for pair in cells for name in pair})
-    left_out: list[str] = []
+    incomplete: list[str] = []
     while True:
         missing = {
             name: sum(frozenset((name, other)) not in known for other in names if other != name)
@@ -96,9 +96,9 @@ def _complete(cells: Cells) -> tuple[list[str], list[str]]:
         }
         worst = max(names, key=lambda name: missing[name], default=None)
         if worst is None or not missing[worst]:
-            return names, left_out
+            return names, incomplete
         names.remove(worst)
-        left_out.append(worst)
+        incomplete.append(worst)
 
 
 def _matrix(

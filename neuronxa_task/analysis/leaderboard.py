@@ -130,10 +130,10 @@ def leaderboard(
         if not all_languages:
             corpus, remarks = _common(str(benchmark), corpus)
             notes += remarks
-        accuracies, left_out = accuracies_of(
+        accuracies, remarks = accuracies_of(
             selected.accuracy, _pivots(corpus), set(corpus["model"]), all_languages=all_languages
         )
-        notes += left_out
+        notes += remarks
         for model, scores in corpus.groupby("model"):
             own = by_run.get((str(model), str(benchmark)), [])
             correlations, reasons = _correlations(own)

@@ -86,19 +86,21 @@ def shown_estimates(table: pd.DataFrame) -> pd.DataFrame:
     return without_empty(pd.DataFrame(rows), ["MEXA's estimate", "note"])
 
 
-def full_text(found: Predictions, score: str) -> str:
+def full_text(predictions: Predictions, score: str) -> str:
     """All fits and estimates as text."""
-    parts = [f"Fits, one language or one family left out:\n{text(shown_fits(found.fits), '  ')}"]
-    if len(found.estimates):
-        parts.append(_estimates(found.estimates, score, at_most=len(found.estimates)))
+    parts = [
+        f"Fits, one language or one family left out:\n{text(shown_fits(predictions.fits), '  ')}"
+    ]
+    if len(predictions.estimates):
+        parts.append(_estimates(predictions.estimates, score, at_most=len(predictions.estimates)))
     return "\n\n".join(parts)
 
 
-def summary_text(found: Predictions, score: str) -> str:
+def summary_text(predictions: Predictions, score: str) -> str:
     """A summary for one screen: errors by benchmark, and the estimates if they are few."""
     import pandas as pd
 
-    fits = found.fits[found.fits["score"] == score]
+    fits = predictions.fits[predictions.fits["score"] == score]
     defined = fits[fits["rmse"].notna()]
     if defined.empty:
         reason = str(fits["note"].iloc[0]).removeprefix("not defined: ")
@@ -116,8 +118,8 @@ def summary_text(found: Predictions, score: str) -> str:
         "Errors (RMSE) of a language predicted without it, and without its family:",
         screen(table, rows=SUMMARY_ROWS, more="--full", indent="  ", lengths=SHORT_NAMES),
         "",
-        _estimates(found.estimates, score, at_most=SHOWN_ESTIMATES)
-        if len(found.estimates)
+        _estimates(predictions.estimates, score, at_most=SHOWN_ESTIMATES)
+        if len(predictions.estimates)
         else "All languages with alignment have the benchmark, so there is nothing to estimate.",
     ]
     return "\n".join(lines)

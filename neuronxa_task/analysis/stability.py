@@ -176,13 +176,13 @@ def stays_from(taus: Mapping[int, float | None]) -> int | None:
     >>> stays_from({10: 0.96, 20: 0.94, 50: 0.97, 100: 1.0})
     50
     """
-    found = None
+    least = None
     for size in sorted(taus, reverse=True):
         tau = taus[size]
         if tau is None or tau < STAYS:
             break
-        found = size
-    return found
+        least = size
+    return least
 
 
 def sizes_of(rows: Iterable[Mapping[str, Any]]) -> list[int]:

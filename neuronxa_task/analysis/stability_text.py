@@ -62,13 +62,13 @@ def _means(table: pd.DataFrame, model: str = "", alignment: str = "") -> list[di
     return records(chosen)
 
 
-def summary_text(found: Stability) -> str:
+def summary_text(results: Stability) -> str:
     """What fits a screen: from which n rankings stay, and the curves where they are few."""
-    rankings = shown_rankings(found.table)
+    rankings = shown_rankings(results.table)
     lines = ["The ranking of languages stays from this many sentence pairs on:"]
     lines.append(screen(rankings, rows=10, more="--output FOLDER", indent="  "))
     if len(rankings) <= CURVES_ON_SCREEN:
-        curves = shown_curves(found.table)
+        curves = shown_curves(results.table)
         if len(rankings) == 1:
             curves = curves.drop(columns=["model", "alignment"])
         elif rankings["alignment"].nunique() == 1:

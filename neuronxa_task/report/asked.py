@@ -27,8 +27,8 @@ class AllCharts(Charts):
         shown = {key: of for key, of in curves.items() if key[1] in self.content.texts}
         if not shown:
             return None
-        found = stability(shown)
-        return Stability(found.table, (*found.notes, *notes))
+        curve_stability = stability(shown)
+        return Stability(curve_stability.table, (*curve_stability.notes, *notes))
 
     @property
     def notes(self) -> list[str]:

@@ -86,12 +86,12 @@ def _of_text(content: Content, text: str) -> Iterator[SentenceTest]:
             if pairs:
                 compared.append((first, second, score, pairs))
     groups: dict[str, Floats] = {}
-    for place, (_, _, score, pairs) in enumerate(compared):
+    for column, (_, _, score, pairs) in enumerate(compared):
         for one, other in pairs:
             sums = groups.setdefault(
                 one.pivot_hash, np.zeros((len(one.counts[score]), len(compared)))
             )
-            sums[:, place] += (_shares(one, score) - _shares(other, score)) / len(pairs)
+            sums[:, column] += (_shares(one, score) - _shares(other, score)) / len(pairs)
     if not groups:
         return
     differences = sentence_differences(list(groups.values()))

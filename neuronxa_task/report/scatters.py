@@ -115,9 +115,9 @@ def _extent(mark: Mark, axis: str) -> tuple[float, ...]:
 
 def _typical(points: Sequence[Point]) -> tuple[float, float] | None:
     """Medians of the half widths of the intervals of x and y; `None` where there are none."""
-    halves = [
+    half_widths = [
         [(ends[1] - ends[0]) / 2 for ends in of_axis if ends is not None]
         for of_axis in ([point.x_ends for point in points], [point.y_ends for point in points])
     ]
-    x, y = (median(half) if half else 0.0 for half in halves)
+    x, y = (median(widths) if widths else 0.0 for widths in half_widths)
     return (x, y) if x or y else None

@@ -56,9 +56,9 @@ def versus(content: Content) -> tuple[list[Heading], list[Versus]]:
         Versus(names[first], names[second], [_shown(test, next(adjusted)) for test in row])
         for (first, second), row in zip(pairs, tests, strict=True)
     ]
-    used = [place for place in range(len(columns)) if any(row[place] for row in tests)]
-    return [columns[place].heading for place in used], [
-        Versus(row.first, row.second, [row.differences[place] for place in used]) for row in rows
+    used = [column for column in range(len(columns)) if any(row[column] for row in tests)]
+    return [columns[column].heading for column in used], [
+        Versus(row.first, row.second, [row.differences[column] for column in used]) for row in rows
     ]
 
 

@@ -53,7 +53,7 @@ class PairGroup:
         """
         options = task.options
         if self._store is None:
-            languages = [options.pivot, *(each.options.target for each in self.tasks)]
+            languages = [options.pivot, *(member.options.target for member in self.tasks)]
             layers = layer_shapes(states, task.settings, self.longest)
             self._store = stores.enter_context(VectorStore(languages, len(task.pivot), layers))
             self._store.add(options.pivot, pivot)

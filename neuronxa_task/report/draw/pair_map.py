@@ -83,7 +83,7 @@ def branches(chart: PairMap) -> tuple[list[float], list[float]]:
     drawn = dendrogram(chart.links, no_plot=True, no_labels=True)
     xs: list[float] = []
     ys: list[float] = []
-    for distances, places in zip(drawn["dcoord"], drawn["icoord"], strict=True):
+    for distances, leaf_positions in zip(drawn["dcoord"], drawn["icoord"], strict=True):
         xs += [*map(float, distances), float("nan")]
-        ys += [*(float(place) / LEAF for place in places), float("nan")]
+        ys += [*(float(y) / LEAF for y in leaf_positions), float("nan")]
     return xs, ys
