@@ -1,7 +1,7 @@
 """Scores against a deliberately naive reference: a sentence at a time, loops, float64.
 
 The reference recomputes the feed-forward block by its textbook equation from the layer's named
-weights, from the input that the block receives; it router_weights no code with the package.
+weights, from the input that the block receives; it shares no code with the package.
 """
 
 from __future__ import annotations
@@ -244,15 +244,15 @@ def naive_score(pivot: list[list[list[float]]], target: list[list[list[float]]])
         return dot / math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
 
     n, layers = len(pivot), len(pivot[0])
-    router_weights = []
+    shares = []
     for layer in range(layers):
         c = [[cosine(p[layer], t[layer]) for t in target] for p in pivot]
         aligned = 0
         for k in range(n):
             others = [c[k][j] for j in range(n) if j != k] + [c[i][k] for i in range(n) if i != k]
             aligned += all(c[k][k] > other for other in others)
-        router_weights.append(aligned / n)
-    return sum(router_weights) / layers
+        shares.append(aligned / n)
+    return sum(shares) / layers
 
 
 SETTINGS = [

@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/scale.py (on Linux). Every run is a process of its own. The model has
 few features but many neurons, so that 203 languages take minutes although the states of each are
-26 MiB. The text is made up, in FLORES's schema.
+79 MiB. The text is made up, in FLORES's schema.
 """
 
 from __future__ import annotations
@@ -104,12 +104,12 @@ def prepare(folder: Path) -> list[str]:
     from neuronxa_task.languages.codes import FLORES_CODES
 
     model = tiny_llama(
-        hidden_size=64, intermediate_size=4096, num_hidden_layers=8, max_position_embeddings=512
+        hidden_size=64, intermediate_size=12_288, num_hidden_layers=8, max_position_embeddings=256
     )
     model.save_pretrained(folder / "model")
     byte_tokenizer().save_pretrained(folder / "model")
     draw = random.Random(0)
-    pivot = [" ".join(draw.choices(SYLLABLES, k=draw.randint(6, 14))) for _ in range(PAIRS)]
+    pivot = [" ".join(draw.choices(SYLLABLES, k=draw.randint(3, 6))) for _ in range(PAIRS)]
     codes = list(FLORES_CODES)
     write_flores(
         folder, {code: [f"{line} {code} {n}" for n, line in enumerate(pivot)] for code in codes}
