@@ -21,8 +21,8 @@ import torch
 from conftest import byte_tokenizer, sentences, tiny_llama, translated
 from families import tiny_model
 from family_cases import Case, observed
-from test_families import into, textbook
 from test_states import close, left
+from textbook import into, textbook
 from torch import Tensor, nn
 
 from neuronxa_task import NeuronXAError, score
