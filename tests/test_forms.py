@@ -348,7 +348,9 @@ def in_parallel(script: str, size: int, folder: Path) -> list[tuple[int, str, st
 def test_distributed_wrappers(size: int, tmp_path: Path) -> None:
     for code, stdout, stderr in in_parallel("wrapped_in_parallel.py", size, tmp_path):
         assert code == 0, stderr[-3000:]
-        assert stdout.split() == ["ddp", "fsdp2", "fsdp2-again", "fsdp1-refused"]
+        assert " ".join(stdout.split()) == (
+            "ddp fsdp2 fsdp2-again fsdp2-fingerprint hsdp-fingerprint hsdp-refused fsdp1-refused"
+        )
 
 
 def test_a_split_model_halves_its_batches_together_or_not_at_all(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from conftest import byte_tokenizer, sentences, tiny_llama, translated
 from torch import distributed
 
 from neuronxa_task import NeuronXAError, score
+from neuronxa_task.scoring.fingerprint import fingerprint
 
 TEXT = sentences(12, seed=5)
 OTHER = translated(TEXT, 0.35, seed=9)
@@ -44,6 +45,16 @@ def main(folder: str, rank: int, size: int) -> None:
     model(torch.arange(2, 9)[None])
     if scores(model):
         print("fsdp2-again")
+    if fingerprint(model) == fingerprint(tiny_llama()):
+        print("fsdp2-fingerprint")
+    replicas = init_device_mesh("cpu", (size, 1), mesh_dim_names=("replicated", "sharded"))
+    twice = fully_shard(tiny_llama(), mesh=replicas)
+    if fingerprint(twice) == fingerprint(tiny_llama()):
+        print("hsdp-fingerprint")
+    try:
+        scores(twice)
+    except NeuronXAError as error:
+        print("hsdp-refused" if "in more than one dimension; use either" in str(error) else error)
     try:
         score(
             FullyShardedDataParallel(tiny_llama(), device_id=torch.device("cpu")),

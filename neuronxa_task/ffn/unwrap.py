@@ -80,13 +80,22 @@ def eager() -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- FSDP2
 
 
+def _fsdp2() -> type | tuple[()]:
+    """The class that FSDP2 mixes into those of the modules that it shards, if it is in use."""
+    fsdp: Any = sys.modules.get("torch.distributed.fsdp")
+    kind: type | tuple[()] = getattr(fsdp, "FSDPModule", ())
+    return kind
+
+
+def class_of(module: nn.Module) -> type:
+    """The class of a module, before FSDP2 exchanged it."""
+    sharded = _fsdp2()
+    return next(kind for kind in type(module).__mro__ if not issubclass(kind, sharded))
+
+
 def sharded_around(model: nn.Module, inner: nn.Module) -> tuple[Any, ...]:
     """The modules around `inner`, outermost first, whose weights FSDP2 gathers to run them."""
-    if "torch.distributed.fsdp" not in sys.modules:
-        return ()
-    from torch.distributed import fsdp
-
-    kind = getattr(fsdp, "FSDPModule", ())
+    kind = _fsdp2()
     return tuple(
         module
         for module in model.modules()

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from neuronxa_task.ffn.body import running_parts
-from neuronxa_task.ffn.unwrap import unwrapped
+from neuronxa_task.ffn.unwrap import class_of, unwrapped
 from neuronxa_task.scoring.bit_sums import bit_sum, signed
 from neuronxa_task.scoring.patches import own_code
 
@@ -104,7 +104,8 @@ def _settings(part: nn.Module) -> Iterator[str]:
             if name in ADAPTER_STATE
             or _is_setting(name, value, isinstance(module, PreTrainedModel))
         }
-        kind = f"{type(module).__module__}.{type(module).__qualname__}"
+        of = class_of(module)
+        kind = f"{of.__module__}.{of.__qualname__}"
         yield f"{path} {kind} {json.dumps(attributes, sort_keys=True)}"
         for own, file in own_code(module):
             if file is not None and file not in files:
@@ -224,6 +225,9 @@ class _Sums:
         """Add this process's part of a `DTensor`, with the indices of its elements in the whole."""
         from torch.distributed.tensor import distribute_tensor
 
+        if value.device_mesh.ndim > 1:  # several processes may hold the same part
+            self._sums.append((_title(name, value), bit_sum(value.full_tensor())))
+            return
         mesh, (placement,) = value.device_mesh, value.placements
         local: Tensor = value.to_local()
         dim, sum_here = getattr(placement, "dim", None), 0
