@@ -195,10 +195,12 @@ def left(sentences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.T
     return ids.flip(1), mask.flip(1)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2_moe"])
+@pytest.mark.parametrize("family", ["llama", pytest.param("qwen2_moe", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("pooling", ["position", "mean", "last"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)]
+)
 def test_pooling_away_from_the_cpu_is_the_same(
     dtype: torch.dtype,
     pooling: Pooling,

@@ -91,6 +91,7 @@ def test_intervals_cover_the_expected_score(pairs: int, noises: list[float]) -> 
     assert widest < 0.35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pairs", "above"), [(30, 3.0), (100, 2.0), (100, 4.5)])
 def test_intervals_cover_the_score_of_planted_similarities(pairs: int, above: float) -> None:
     """Similarities are normal, higher by `above` in translations; layers share half the variance.
