@@ -326,6 +326,56 @@ def test_scalars_empty_and_complex_tensors_have_sums() -> None:
     assert bit_sum(torch.empty(0, 4)) == 0
     one, other = torch.randn(3, dtype=torch.complex64), torch.randn(3, dtype=torch.complex64)
     assert bit_sum(one) != bit_sum(other)
+    double = torch.randn(3, dtype=torch.complex128)
+    assert bit_sum(double) == bit_sum(torch.view_as_real(double))
+    assert bit_sum(torch.eye(3).to_sparse()) == bit_sum(torch.eye(3))
+
+
+def test_signed_integers_keep_their_64_bits() -> None:
+    from neuronxa_task.scoring.bit_sums import signed
+
+    for number in (0, 1, 127, 2**63 - 1, 2**63, 2**64 - 1):
+        expected = int.from_bytes(number.to_bytes(8, "big"), "big", signed=True)
+        assert signed(number) == expected
+
+
+def test_parts_of_quantised_tensors_are_summed() -> None:
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    from neuronxa_task.scoring.fingerprint import _Sums
+
+    one, two = torch.randn(2), torch.randn(2)
+    sums = _Sums()
+    sums.add("list", [one, two])
+    sums.add("setting", "nf4")
+    sums.add("flat", TwoTensor(one, two))
+    first, second = (f"float32 [2] {bit_sum(part):016x}" for part in (one, two))
+    assert sums.lines() == [
+        *(f"list.0 {first}", f"list.1 {second}"),
+        f'setting "nf4" {0:016x}',
+        *(f"flat TwoTensor null {0:016x}", f"flat.a {first}", f"flat.b {second}"),
+    ]
+
+
+def test_numbers_of_a_model_count_and_how_it_was_loaded_does_not() -> None:
+    model: Any = tiny_llama()
+    before = fingerprint(model)
+    assert len(before) == 8 and int(before, 16) >= 0
+    model.model.loaded_in_parts = True
+    assert fingerprint(model) == before
+    model.model.scale = 2.0
+    changed = fingerprint(model)
+    model.model.scale = 3.0
+    assert len({before, changed, fingerprint(model)}) == 3
+
+
+def test_a_setting_that_holds_itself_ends() -> None:
+    from neuronxa_task.scoring.fingerprint import _plain
+
+    loop: list[Any] = []
+    loop.append(loop)
+    text = str(_plain(loop))
+    assert text == "[" * 9 + "None" + "]" * 9
 
 
 def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
