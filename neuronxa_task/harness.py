@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -48,16 +49,23 @@ def task_names(include_paths: Iterable[str | Path] = ()) -> set[str]:
     Args:
         include_paths: further folders of task files, as for `--include_path`.
     """
-    names: set[str] = set()
     package = package_folder()
     if package is None:
         raise NeuronXAError("lm_eval is not installed; install it first: pip install lm-eval")
-    for folder in (package / "tasks", task_configs.folder(), *include_paths):
-        for path in _task_files(str(folder)):
-            for word, lines in NAME.findall(Path(path).read_bytes()):
-                listed = (word or lines).decode("utf-8", "replace").splitlines()
-                names.update(_unquoted(line) for line in listed if line.strip())
-    return names
+    installed = (package / "tasks", task_configs.folder())
+    return set().union(*map(_installed_names, installed), *map(_names_in, include_paths))
+
+
+def _names_in(folder: str | Path) -> frozenset[str]:
+    names: set[str] = set()
+    for path in _task_files(str(folder)):
+        for word, lines in NAME.findall(Path(path).read_bytes()):
+            listed = (word or lines).decode("utf-8", "replace").splitlines()
+            names.update(_unquoted(line) for line in listed if line.strip())
+    return frozenset(names)
+
+
+_installed_names = cache(_names_in)  # installed files stay as they are while a process runs
 
 
 def package_folder() -> Path | None:

@@ -35,12 +35,29 @@ def require_writable(folder: Path, option: str) -> None:
 def require_output_of_harness() -> None:
     """Check the folder of `lm_eval --output_path`; if it fails at the end, the harness only warns.
 
-    It is read from the command, as the harness tells its tasks nothing of it.
+    It is read from the command and the file named by --config, as the harness tells its tasks
+    nothing of it. The command's has precedence.
 
     Raises:
         NeuronXAError: it cannot be written, or a file is in the way.
     """
-    given = option(sys.argv, "--output_path") or option(sys.argv, "-o")
-    if given and is_harness_command():
+    if not is_harness_command():
+        return
+    given, named_by = option(sys.argv, "--output_path") or option(sys.argv, "-o"), "--output_path"
+    if not given and (config := option(sys.argv, "--config") or option(sys.argv, "-C")):
+        given, named_by = _output_path_in(Path(config)), f"output_path of {config}"
+    if given:
         path = Path(given)
-        require_writable(path.parent if path.suffix == ".json" else path, "--output_path")
+        require_writable(path.parent if path.suffix == ".json" else path, named_by)
+
+
+def _output_path_in(config: Path) -> str | None:
+    """`output_path` of a configuration file; the harness has reported what it cannot read."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    given = settings.get("output_path") if isinstance(settings, dict) else None
+    return given if isinstance(given, str) else None

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.alignment import Alignment, Retrieval, retrieval
+from neuronxa_task.scoring.alignment import Alignment, Retrieval, aligned_layers, retrieval
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
-from neuronxa_task.scoring.similarity import cosine, inner_products
+from neuronxa_task.scoring.similarity import _first_equal, cosine, inner_products
 
 
 def random_vectors(n: int, features: int, layers: int = 1, seed: int = 0) -> list[torch.Tensor]:
@@ -117,6 +117,22 @@ def test_equal_vectors_have_equal_similarities_to_the_bit() -> None:
     assert torch.equal(similarity[100], similarity[3])
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1, 2], [2, 1], [1, 2], [0, 0], [2, 1], [1, 2], [-1, 2], [3, 3]],  # equal lengths differ
+        [[1, 0], [2, 0], [2, 0]],  # the shortest is not repeated
+        [[1, 2]] * 3,
+        [[1, 0], [2, 0], [3, 0]],
+    ],
+)
+def test_each_vector_is_traced_to_the_first_equal_one(rows: list[list[int]]) -> None:
+    # Not every processor's matrix product rounds equal rows differently, so scores may not show it.
+    vectors = torch.tensor(rows, dtype=torch.float32)
+    first = _first_equal(vectors, vectors.double().square().sum(dim=1))
+    assert first.tolist() == [rows.index(row) for row in rows]
+
+
 def test_a_zero_vector_is_never_aligned_and_harms_no_other_pair() -> None:
     vectors = random_vectors(5, 4)[0]
     target = vectors.clone()
@@ -204,6 +220,26 @@ def test_targets_split_over_processes_give_the_whole(sizes: list[int]) -> None:
         assert torch.equal(result.to_pivot, whole.to_pivot)
 
 
+@pytest.mark.parametrize("part", [[0, 1, 2, 3], [2]])
+def test_processes_exchange_a_bounded_number_of_layers_at_a_time(
+    part: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_layers = 2 * 4 * 4 * 8
+    monkeypatch.setattr("neuronxa_task.scoring.rivals.EXCHANGED_BYTES", two_layers)
+    pivot, target = random_vectors(4, 8, layers=5), random_vectors(4, 8, layers=5, seed=1)
+    exchanged: list[list[int]] = []
+
+    def maximum(tensor: torch.Tensor) -> torch.Tensor:
+        exchanged.append(list(tensor.shape))
+        return tensor
+
+    of_part = [layer[part] for layer in target]
+    layers = rivals_by_layer(pivot, of_part, pairs=part, combine=Combine(maximum=maximum))
+    assert len(list(layers)) == 5
+    # Processes with different numbers of targets have to exchange equal shapes.
+    assert exchanged == [[2, 4], [2, 2, 4, 4], [2, 4], [2, 2, 4, 4], [1, 4], [2, 1, 4, 4]]
+
+
 def test_equal_sentences_tie_although_two_processes_round_them_differently() -> None:
     pivot = torch.eye(4)
     target = torch.eye(4)
@@ -245,6 +281,13 @@ def test_metrics_and_layers() -> None:
     ]
 
 
+def test_more_layers_than_two_hex_digits_count_are_not_recorded() -> None:
+    weak = torch.ones(256, 2, dtype=torch.bool)
+    assert aligned_layers(Retrieval(weak[:255], weak[:255])) == "ffff"
+    weak[:, 1] = False
+    assert aligned_layers(Retrieval(weak, weak)) is None
+
+
 @pytest.fixture
 def shown() -> Alignment:
     """Three layers of which the second has no neurons; pair 2 is never aligned."""
@@ -258,6 +301,7 @@ def test_an_alignment_is_printed_as_its_scores(shown: Alignment) -> None:
     assert repr(shown) == f"Alignment({shown}, 4 pairs, 2 layers with neurons)"
     page = shown._repr_html_()
     assert "0.250 to 0.750" in page
+    assert all(f"<th>{score}</th>" in page for score in ("NASCA", "NAVCA", "MEXA"))
     assert "4 pairs; 0.125 by shared tokens alone" in page
     assert not re.search(r"\d\.\d{4}", page), "longer numbers say no more"
 
@@ -282,3 +326,8 @@ def test_layers_are_drawn_where_they_are(shown: Alignment) -> None:
     }
     assert curves["NASCA 0.500"] == [1, 3]
     assert curves["MEXA 1.000"] == [0, 1, 2, 3]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("layer", "aligned pairs (fraction)")
+    assert axes.get_ylim() == pytest.approx((0, 1), abs=0.05), "of all models, the same scale"
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    legend = axes.get_legend()
+    assert legend is not None and len(legend.get_texts()) == 3

@@ -11,16 +11,14 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import pandas as pd
 import pytest
 from commands import neuronxa
 from test_own_text import ENGLISH, FRENCH, TEXT, named, packed, table, write
 
-from neuronxa_task import corpus, harness, own_text
+from neuronxa_task import corpus
 from neuronxa_task.corpus import files
 
 Make = Callable[[Path], Path]
@@ -318,13 +316,6 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
         "--languages has deu_Latn, which --columns leaves out",
     ),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def names_read_once() -> Iterator[None]:
-    """The harness's task names are the same in all cases, and take half a second to read."""
-    with mock.patch.object(own_text, "task_names", cache(harness.task_names)):
-        yield
 
 
 @pytest.fixture(scope="module")

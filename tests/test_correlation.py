@@ -158,6 +158,7 @@ def test_leaving_one_out_is_computing_without_it() -> None:
     assert (found.low, found.high) == pytest.approx((min(expected), max(expected)))
 
 
+@pytest.mark.slow
 def test_families_are_drawn_whole() -> None:
     """Against scipy's bootstrap of the families' numbers."""
     codes = FLORES_TARGETS[:60]
@@ -362,6 +363,7 @@ def test_equal_correlations_do_not_differ() -> None:
     assert steiger(0.6, 0.5, 0.3, 20).statistic == -steiger(0.5, 0.6, 0.3, 20).statistic
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [9, 25])
 def test_steigers_test_keeps_its_level(n: int) -> None:
     """Two equally good scores: p < 0.05 in about 5% of samples; standard deviation 0.5%."""

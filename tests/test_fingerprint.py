@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -132,9 +133,12 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "no attention to the past alone": edited(
         lambda m: setattr(m.model.layers[0].self_attn, "layer_idx", 5)
     ),
+    "a dtype to compute in": edited(
+        lambda m: setattr(m.model.layers[0].mlp.up_proj, "compute_dtype", torch.float16)
+    ),
 }
-SAME_OUTPUTS = {"attention", "no attention to the past alone"}
-"""But for rounding, or in a pass without a cache."""
+SAME_OUTPUTS = {"attention", "no attention to the past alone", "a dtype to compute in"}
+"""But for rounding, in a pass without a cache, or where no library reads it."""
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -257,6 +261,39 @@ def test_what_a_pass_leaves_behind_changes_nothing(family: str, kind: str) -> No
     assert fingerprint(model) != before
 
 
+@pytest.mark.parametrize(
+    ("family", "kind", "name", "value"),
+    [
+        ("olmo3", "causal", "attention_type", "full_attention"),
+        ("modernbert-decoder", "causal", "attention_type", "full_attention"),
+        ("switch_transformers", "seq2seq", "expert_capacity", 1),
+    ],
+)
+def test_what_a_pass_changes_in_one_family_is_a_setting_of_others(
+    family: str, kind: str, name: str, value: object
+) -> None:
+    model: Any = tiny_model(family, kind)
+    before = fingerprint(model)
+    holders = [m for m in model.modules() if getattr(m, name, value) != value]
+    assert holders
+    setattr(holders[0], name, value)
+    assert fingerprint(model) != before
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "values"),
+    [
+        ("big_bird", "causal", {"attention_type": "original_full"}),
+        ("switch_transformers", "seq2seq", {"expert_capacity": 1}),
+    ],
+)
+def test_such_settings_in_the_configuration_change_it(
+    family: str, kind: str, values: dict[str, Any]
+) -> None:
+    """The weights are the same."""
+    assert fingerprint(tiny_model(family, kind)) != fingerprint(tiny_model(family, kind, **values))
+
+
 def test_of_both_halves_of_an_encoder_decoder_model_and_of_no_head() -> None:
     model: Any = tiny_model("t5", "seq2seq")
     before = fingerprint(model)
@@ -326,6 +363,56 @@ def test_scalars_empty_and_complex_tensors_have_sums() -> None:
     assert bit_sum(torch.empty(0, 4)) == 0
     one, other = torch.randn(3, dtype=torch.complex64), torch.randn(3, dtype=torch.complex64)
     assert bit_sum(one) != bit_sum(other)
+    double = torch.randn(3, dtype=torch.complex128)
+    assert bit_sum(double) == bit_sum(torch.view_as_real(double))
+    assert bit_sum(torch.eye(3).to_sparse()) == bit_sum(torch.eye(3))
+
+
+def test_signed_integers_keep_their_64_bits() -> None:
+    from neuronxa_task.scoring.bit_sums import signed
+
+    for number in (0, 1, 127, 2**63 - 1, 2**63, 2**64 - 1):
+        expected = int.from_bytes(number.to_bytes(8, "big"), "big", signed=True)
+        assert signed(number) == expected
+
+
+def test_parts_of_quantised_tensors_are_summed() -> None:
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    from neuronxa_task.scoring.fingerprint import _Sums
+
+    one, two = torch.randn(2), torch.randn(2)
+    sums = _Sums()
+    sums.add("list", [one, two])
+    sums.add("setting", "nf4")
+    sums.add("flat", TwoTensor(one, two))
+    first, second = (f"float32 [2] {bit_sum(part):016x}" for part in (one, two))
+    assert sums.lines() == [
+        *(f"list.0 {first}", f"list.1 {second}"),
+        f'setting "nf4" {0:016x}',
+        *(f"flat TwoTensor null {0:016x}", f"flat.a {first}", f"flat.b {second}"),
+    ]
+
+
+def test_numbers_of_a_model_count_and_how_it_was_loaded_does_not() -> None:
+    model: Any = tiny_llama()
+    before = fingerprint(model)
+    assert len(before) == 8 and int(before, 16) >= 0
+    model.model.loaded_in_parts = True
+    assert fingerprint(model) == before
+    model.model.scale = 2.0
+    changed = fingerprint(model)
+    model.model.scale = 3.0
+    assert len({before, changed, fingerprint(model)}) == 3
+
+
+def test_a_setting_that_holds_itself_ends() -> None:
+    from neuronxa_task.scoring.fingerprint import _plain
+
+    loop: list[Any] = []
+    loop.append(loop)
+    text = str(_plain(loop))
+    assert text == "[" * 9 + "None" + "]" * 9
 
 
 def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -510,6 +597,17 @@ def test_settings_are_told_apart_and_the_same_in_every_process() -> None:
     assert _plain({3, 1}) == _plain({1, 3}) != _plain({1, 2})
     assert "0x" not in str(_plain([nn.GELU(), torch.relu, len, object(), MODE]))
     assert _plain(torch.device("cpu")) is None
+    assert _plain(np.float32(0.5)) != _plain(np.float32(0.25))
+    assert _plain(np.ones(3)) == _plain(np.ones(3)) != _plain(np.zeros(3))
+    slopes = [functools.partial(nn.functional.leaky_relu, negative_slope=n) for n in (0.1, 0.2)]
+    assert _plain(slopes[0]) != _plain(slopes[1])
+    deep = {"a": 1}, {"a": 2}
+    for _ in range(20):
+        deep = {"inner": [deep[0]]}, {"inner": [deep[1]]}  # type: ignore[assignment]
+    assert _plain(deep[0]) != _plain(deep[1])
+    ring: list[Any] = [3]
+    ring.append({"ring": ring})
+    assert _plain(ring) == [3, {"ring": None}]
 
 
 MODE = Mode()

@@ -129,6 +129,7 @@ def test_the_map_shows_the_matrix_and_its_tree(runs: Path) -> None:
     assert joints == {0.2, 0.4, 0.866667}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 10, 50, 204])
 def test_labels_of_any_number_of_languages_have_room(count: int) -> None:
     codes = list(FLORES_CODES)[:count]
@@ -154,6 +155,7 @@ def test_labels_of_any_number_of_languages_have_room(count: int) -> None:
     assert across[0] > 0 and across[-1] < width and down[0] > 0 and down[-1] < height
 
 
+@pytest.mark.slow
 def test_the_page_has_what_was_asked_for_and_no_more(runs: Path) -> None:
     shown = sections(page_of(read_results([runs])))
     assert "pairs" in shown and "stability" not in shown

@@ -76,6 +76,7 @@ def test_the_best_numbers_are_bold_ties_included() -> None:
     assert r"b & \textbf{0.70 [0.6, 0.8]} & --" in latex(table, "", "x", bold={(1, 1)})
 
 
+@pytest.mark.slow
 @needs_pdflatex
 def test_pdflatex_sets_every_table_within_the_page(tmp_path: Path) -> None:
     """Names as long, as odd and as many as come."""

@@ -257,6 +257,7 @@ def test_files_a_few_at_a_time_make_the_same_table(
     assert parts.pivots == whole.pivots
 
 
+@pytest.mark.slow
 def test_an_added_model_makes_the_same_leaderboard_as_reading_everything(tmp_path: Path) -> None:
     """The others are read from the stored table: their result files are gone."""
     for folder, model in (("in/a", "first"), ("in/b", "second"), ("new", "third")):
@@ -305,6 +306,7 @@ def test_an_added_model_of_known_weights_is_named(tmp_path: Path) -> None:
     assert "/data/copy has the weights of org/model: join them with --alias" in ended.output
 
 
+@pytest.mark.slow
 @needs_pdflatex
 def test_the_leaderboard_as_a_page(tmp_path: Path) -> None:
     for number in range(3):

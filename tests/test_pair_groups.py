@@ -13,6 +13,8 @@ from runs import LANGUAGES, PIVOT, evaluate
 from neuronxa_task import NeuronXAError, score
 from neuronxa_task.scoring.uncertainty import subsets
 
+pytestmark = pytest.mark.slow  # whole runs of the harness, in this process
+
 
 @pytest.fixture(scope="module")
 def run(model_folder: Path, made_up_tasks: Path) -> dict[str, Any]:

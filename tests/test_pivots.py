@@ -71,6 +71,7 @@ def metadata(results: dict[str, Any], task: str) -> dict[str, Any]:
     return recorded
 
 
+@pytest.mark.slow
 def test_it_equals_a_run_for_each_pivot(
     both: dict[str, Any], model_folder: Path, made_up_tasks: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_it_equals_a_run_for_each_pivot(
     assert metadata(both, "made_up_near")["pivots"]["near"]["target"] == "piv"
 
 
+@pytest.mark.slow
 def test_it_equals_the_python_function(both: dict[str, Any], text: dict[str, list[str]]) -> None:
     model, tokenizer = tiny_llama(), byte_tokenizer()
     alone = score(model, tokenizer, text["near"], {name: text[name] for name in ("middle", "far")})
@@ -105,6 +107,7 @@ def test_it_equals_the_python_function(both: dict[str, Any], text: dict[str, lis
     assert turned["piv"].nasca == pytest.approx(both["results"]["made_up_far"]["nasca,none"])
 
 
+@pytest.mark.slow
 def test_each_sentence_passes_the_model_once(
     both: dict[str, Any], passed: list[tuple[int, ...]], text: dict[str, list[str]]
 ) -> None:
@@ -112,6 +115,7 @@ def test_each_sentence_passes_the_model_once(
     assert len(passed) == len(set(passed)) == len({line for side in text.values() for line in side})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pivot", [["piv", "near"], ["near", "piv"], "near", ["piv"]])
 def test_finished_pivots_are_not_computed_again(
     both: dict[str, Any], cache: str, pivot: Any, model_folder: Path, made_up_tasks: Path
@@ -126,6 +130,7 @@ def test_finished_pivots_are_not_computed_again(
     assert metadata(again, "made_up_far")["layers"] == layers
 
 
+@pytest.mark.slow
 def test_all_pairs_are_scored_once(
     both: dict[str, Any], model_folder: Path, made_up_tasks: Path
 ) -> None:

@@ -393,7 +393,17 @@ def test_no_list_of_layers_and_no_configuration() -> None:
         (torch.bfloat16, torch.bfloat16),
     ],
 )
-@pytest.mark.parametrize("family", ["llama", "phi3", "opt", "gpt2", "lfm2", "bitnet", "nemotron"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "llama",
+        "gpt2",
+        *(
+            pytest.param(family, marks=pytest.mark.slow)
+            for family in ("phi3", "opt", "lfm2", "bitnet", "nemotron")
+        ),
+    ],
+)
 def test_precisions(family: str, mixed: torch.dtype | None, dtype: torch.dtype) -> None:
     full = [site.name for site in find_sites(find_body(tiny_model(family)))]
     body = find_body(tiny_model(family).to(dtype), mixed_precision=mixed)

@@ -77,6 +77,7 @@ def test_columns_of_a_table_are_lists_of_sentences() -> None:
         assert score(tiny_llama(), byte_tokenizer(), table["piv"], given).to_dict() == plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [

@@ -261,9 +261,12 @@ SETTINGS = [
     ("gate", "product", "last"),
 ]
 CASES = [
-    pytest.param(family, *settings, marks=[pytest.mark.slow] * ("experts" in family))
+    pytest.param(
+        *(family, *settings),
+        marks=[pytest.mark.slow] * ("experts" in family or ("llama" not in family and number > 0)),
+    )
     for family in FAMILIES
-    for settings in SETTINGS[: 1 if "experts" in family else None]
+    for number, settings in enumerate(SETTINGS[: 1 if "experts" in family else None])
 ]
 
 

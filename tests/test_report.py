@@ -131,6 +131,7 @@ def test_the_table_holds_the_result_file_s_numbers(one_model: Path, of_one_model
     assert errors == [aligned["nasca_stderr,none"]] * 5
 
 
+@pytest.mark.slow
 def test_the_table_is_exported_in_full(one_model: Path, tmp_path: Path) -> None:
     report = write_report(read_results([one_model]), tmp_path, "t", Selection(), picture_formats=())
     assert [path.name for path in report.tables] == ["languages.csv", "languages.tex"]
@@ -192,6 +193,7 @@ def test_the_paper_s_figures_stand_beside_the_mean_over_its_benchmarks(tmp_path:
     assert "accuracy (mean over 4 benchmarks)" in beside, "the lead is of all benchmarks"
 
 
+@pytest.mark.slow
 def test_the_command_s_choices_are_on_the_page(one_model: Path, tmp_path: Path) -> None:
     ended = neuronxa(
         *("report", one_model, "--benchmarks", "xnli", "--scores", "mexa", "--output", tmp_path)
@@ -206,6 +208,7 @@ def test_the_command_s_choices_are_on_the_page(one_model: Path, tmp_path: Path) 
     assert failed.code == 1 and "no results of 'arc'; found: belebele, xnli" in failed.errors
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_noted_once_on_the_page_and_by_the_command(tmp_path: Path) -> None:
     run = full_run().without("neuronxa_flores_fra_Latn", "navca")
     ended = neuronxa("report", run.write(tmp_path / "in"), "--output", tmp_path / "out")
@@ -217,6 +220,7 @@ def test_what_is_missing_is_noted_once_on_the_page_and_by_the_command(tmp_path: 
     assert page.row("French")[4:8] == ["0.900±0.010", "–", "0.810±0.010", "0.850±0.010"]
 
 
+@pytest.mark.slow
 def test_a_model_without_a_score_is_on_the_page(tmp_path: Path) -> None:
     run = full_run("lacking")
     for language in LANGUAGES:
@@ -246,6 +250,7 @@ def sections(page: Page) -> list[str | None]:
     return [of["id"] for tag, of in page.elements if tag == "section"]
 
 
+@pytest.mark.slow
 def test_sections_come_in_order_and_are_linked(two_models: Results) -> None:
     page = page_of(two_models)
     links = [of["href"] or "" for tag, of in page.elements if tag == "a"]
@@ -263,6 +268,7 @@ def test_the_head_says_what_the_scores_are(of_one_model: Results) -> None:
         assert word in head
 
 
+@pytest.mark.slow
 def test_alignment_alone_makes_a_page_without_accuracy(tmp_path: Path) -> None:
     write_run(tmp_path / "results_0.json", "m", FLORES_CORE)
     page = page_of(read_results([tmp_path]))
@@ -305,6 +311,7 @@ def test_the_best_model_comes_first(tmp_path: Path) -> None:
     assert content.models == ["org/b", "org/c", "org/a", "org/0"]
 
 
+@pytest.mark.slow
 def test_models_are_compared_on_the_languages_all_have(two_models: Results) -> None:
     page = page_of(two_models)
     rows = [row for row in page.rows if row and row[0] in ("a", "b") and "." in row[1]]
@@ -363,6 +370,7 @@ def hostile_results(folder: Path) -> Results:
     return read_results([folder], patterns=[f"{name}=bench{HOSTILE}_{{lang}}"])
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "runs<script>"
     results = hostile_results(folder)
@@ -496,6 +504,7 @@ def test_odd_numbers_do_no_harm(
     assert note in page.text
 
 
+@pytest.mark.slow
 def test_layers_without_neurons_are_blank_and_named(tmp_path: Path) -> None:
     path = write_run(tmp_path / "results_h.json", "org/hybrid", FLORES_CORE, layers=2)
     run = json.loads(path.read_text(encoding="utf-8"))
@@ -513,6 +522,7 @@ def test_layers_without_neurons_are_blank_and_named(tmp_path: Path) -> None:
         assert [row.count("--") for row in rows.split(" ")] == [blanks] * len(FLORES_CORE)
 
 
+@pytest.mark.slow
 def test_intervals_and_shared_tokens_are_on_the_page_and_exported(tmp_path: Path) -> None:
     about = {"intervals": {"nasca": [0.1, 0.7], "navca": [0.9, 0.2]}, "surface": 0.25}
     codes = FLORES_CORE
@@ -543,6 +553,7 @@ def test_damaged_intervals_are_none(damaged: dict[str, object], tmp_path: Path) 
     assert read_results([path]).uncertainties == {}
 
 
+@pytest.mark.slow
 def test_models_are_tested_in_the_languages_that_both_have(two_models: Results) -> None:
     page = page_of(two_models)
     (row,) = (row for row in page.rows if row and "− " in row[0] and len(row) > 3)
@@ -576,6 +587,7 @@ def test_models_means_have_the_standard_error_over_languages(two_models: Results
     assert float(row[1].partition("±")[2]) == pytest.approx(nasca.sem(), abs=0.00051)
 
 
+@pytest.mark.slow
 def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
     run = full_run()
     run.content["config"]["limit"] = 10
@@ -591,6 +603,7 @@ def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
     assert all(caution in page.text for caution in told)
 
 
+@pytest.mark.slow
 def test_a_claim_comes_with_what_qualifies_it(tmp_path: Path) -> None:
     codes = list(FLORES_TARGETS)[:80]
     path = write_run(tmp_path / "r.json", "m", codes, {"belebele": codes}, noise=0.1)
@@ -621,6 +634,7 @@ def test_no_joins_are_explained_by_models_that_may_be_the_same(tmp_path: Path) -
     assert content.results.hints and content.results.hints[0] in str(content.unpaired)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_best_models_numbers_mean(two_models: Results) -> None:
     content = Content(two_models, Selection())
     numbers = content.numbers[content.models[0], content.texts[0], "nasca"]

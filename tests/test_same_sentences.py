@@ -115,6 +115,7 @@ def by_hand(content: Content, folder: Path, score: str) -> float:
     return float(means[0] - means[1])
 
 
+@pytest.mark.slow
 def test_the_page_tells_which_model_is_higher(tmp_path: Path) -> None:
     content = two_models(tmp_path)
     tests = sentence_tests(content)
@@ -153,6 +154,7 @@ def test_sentences_of_their_own_in_each_language_are_drawn_on_their_own(tmp_path
     assert "paired over 100 sentences of each language" in told(content, [test])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

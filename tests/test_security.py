@@ -150,6 +150,7 @@ def test_names_of_data_make_no_paths(name: str, tmp_path: Path) -> None:
     assert done.code == 1 or name == ".."
 
 
+@pytest.mark.slow
 def test_names_of_results_are_escaped(tmp_path: Path) -> None:
     full_run(f"org/{EVIL}").write(tmp_path / "results")
     for command in ("correlate", "leaderboard", "report"):

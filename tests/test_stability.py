@@ -156,6 +156,7 @@ def test_mixed_settings_are_refused(tmp_path: Path) -> None:
     assert neuronxa("stability", tmp_path, "--allow-mixed-signatures").code == 0
 
 
+@pytest.mark.slow
 def test_every_score_and_benchmark_has_a_picture(tmp_path: Path) -> None:
     for model in ("org/one", "org/two"):
         run_of(model).write(tmp_path / model)
@@ -168,6 +169,7 @@ def test_every_score_and_benchmark_has_a_picture(tmp_path: Path) -> None:
     assert picture.count('id="line-') == 2
 
 
+@pytest.mark.slow
 @needs_pdflatex
 def test_the_tables_compile(tmp_path: Path) -> None:
     for number in range(12):

@@ -16,13 +16,14 @@ from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Experts, Rows, find_body, find_sites
 from neuronxa_task.ffn.moe.stacked import Mixture
 from neuronxa_task.scoring import fused_pooling
-from neuronxa_task.scoring.pooling import Pooler, pooling_weights
+from neuronxa_task.scoring.pooling import Batch, Pooler, pooling_weights
 from neuronxa_task.scoring.states import SentenceStates, encode, pad
 from neuronxa_task.scoring.token_sums import (
     ACTIVE,
     MAGNITUDE,
     PLAIN,
     Summand,
+    column_blocks,
     sums_by_block,
     sums_by_sentence,
 )
@@ -42,6 +43,10 @@ MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])
 def test_pooling_weights(pooling: str, expected: list[list[int]]) -> None:
     weights = pooling_weights(MASK, pooling)  # type: ignore[arg-type]
     assert weights.tolist() == expected
+    # What lies outside the spans is not read, so they are tight.
+    weighted = [[t for t, weight in enumerate(row) if weight] for row in expected]
+    spans = Batch.of([0, 1, 2, 3], MASK, pooling).spans  # type: ignore[arg-type]
+    assert spans.tolist() == [[tokens[0], tokens[-1] + 1] for tokens in weighted]
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +200,12 @@ def left(sentences: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.T
     return ids.flip(1), mask.flip(1)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2_moe"])
+@pytest.mark.parametrize("family", ["llama", pytest.param("qwen2_moe", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("pooling", ["position", "mean", "last"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)]
+)
 def test_pooling_away_from_the_cpu_is_the_same(
     dtype: torch.dtype,
     pooling: Pooling,
@@ -266,6 +273,29 @@ def test_blocks_bound_the_memory(
         result = 4 * width * 4
         assert taken[-1] - result <= 3 * block
     assert taken[1] - taken[0] <= 4 * (16384 - 4096) * 4, "but for the result, the same"
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_column", "ends"),
+    [(0, [10, 20, 25]), (1, [10, 20, 25]), (3, [*range(3, 25, 3), 25]), (99, [*range(1, 26)])],
+)
+def test_blocks_are_as_wide_as_they_may_be(
+    bytes_per_column: int, ends: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neuronxa_task.scoring.token_sums.BLOCK_BYTES", 10)
+    blocks = list(column_blocks(bytes_per_column, 25))
+    assert [block.stop for block in blocks] == ends
+    assert [block.start for block in blocks] == [0, *ends[:-1]]
+
+
+def test_padding_that_an_expert_got_is_not_pooled_whatever_it_holds() -> None:
+    site = Experts(0, nn.Identity(), Mixture(1, 4, run=lambda *_: torch.empty(0)), "0")
+    pooler = Pooler(StateSettings(), 1, {0: 4})
+    pooler.start_batch([0], torch.tensor([[1, 1, 0]]))
+    values = torch.tensor([[1.0, -2.0, 3.0, 0.0], [3.0, 1.0, -3.0, 0.0], [float("nan")] * 4])
+    pooler.routed(site, Rows(0, torch.arange(3), torch.ones(3), values, values))
+    assert pooler.nas[0].tolist() == [[3.0, 2.0, 1.0, 0.0]]
+    torch.testing.assert_close(pooler.nav[0], torch.tensor([[7 / 3, 4 / 3, 3.0, 0.0]]))
 
 
 def most_memory(run: Callable[[], object]) -> int:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import fmean
 
+import pytest
 from transformers import AutoTokenizer
 
 from neuronxa_task.demo import MODEL_DIR
@@ -48,6 +49,7 @@ def test_equals_the_reference() -> None:
         assert (shared == 0) == (expected == 0)
 
 
+@pytest.mark.slow
 def test_the_documented_figures_of_the_phrasebook() -> None:
     """By the reference, with the tokenizer of the packaged model."""
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)

@@ -52,6 +52,7 @@ def test_subsets_are_scored_as_by_themselves() -> None:
             alone = retrieval([p[subset] for p in pivot], [t[subset] for t in target])
             assert score == pytest.approx(alone.score, abs=1e-12)
     assert len(set(curve.scores[10])) > 1
+    assert subset_sizes(9999) == [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 9999]
 
 
 def test_a_resample_counts_a_pair_as_often_as_it_holds_it_and_never_against_itself() -> None:
@@ -91,6 +92,7 @@ def test_intervals_cover_the_expected_score(pairs: int, noises: list[float]) -> 
     assert widest < 0.35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pairs", "above"), [(30, 3.0), (100, 2.0), (100, 4.5)])
 def test_intervals_cover_the_score_of_planted_similarities(pairs: int, above: float) -> None:
     """Similarities are normal, higher by `above` in translations; layers share half the variance.
@@ -134,8 +136,22 @@ def test_an_interval_at_either_end_is_not_empty() -> None:
         assert high - low == pytest.approx(0.0876, abs=1e-3)
 
 
+def test_pairs_that_one_layer_aligns_are_enough_for_the_bootstraps_interval() -> None:
+    interval = ScoreInterval(40)
+    for aligned in (range(10), range(0)):
+        targets = torch.ones(40, 40, dtype=torch.bool)
+        targets[list(aligned)] = False
+        interval.add(Rivals(targets.fill_diagonal_(False), torch.zeros_like(targets)))
+    low, high = interval.bounds or (0, 0)
+    # A pair's share of layers is 1/2 for a quarter of the pairs: standard error √(3/64 / 40).
+    margin = 1.96 * (3 / 64 / 40) ** 0.5
+    assert (low, high) == pytest.approx((0.125 - margin, 0.125 + margin), abs=0.02)
+    assert high < 0.25, "Wilson's interval, for pairs that hardly vary, would end at 0.261"
+
+
 def test_few_pairs_have_no_interval() -> None:
-    interval = ScoreInterval(19)
-    for rivals in rivals_by_layer([torch.eye(19)], [torch.eye(19)]):
-        interval.add(rivals)
-    assert interval.bounds is None
+    for pairs in (19, 20):
+        interval = ScoreInterval(pairs)
+        for rivals in rivals_by_layer([torch.eye(pairs)], [torch.eye(pairs)]):
+            interval.add(rivals)
+        assert (interval.bounds is None) == (pairs < 20)

@@ -13,6 +13,7 @@ from neuronxa_task.commands import options
 def pairs(
     results: options.ResultPaths,
     scores: options.Scores = "nasca",
+    pivot: options.Pivot = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder to write pairs.csv, pairs.parquet and pictures to."),
@@ -30,18 +31,18 @@ def pairs(
     from neuronxa_task.report.asked import pair_map
     from neuronxa_task.report.chart import Chart, Section
     from neuronxa_task.report.pictures import Studio
-    from neuronxa_task.results import read_results
+    from neuronxa_task.results import RunChoice, read_results
     from neuronxa_task.tables import write
 
-    read = read_results(results)
-    matrices, left_out = pair_matrices(read, options.names(scores))
+    read = read_results(results, runs=RunChoice(pivot=pivot))
+    matrices, notes_of_pairs = pair_matrices(read, options.names(scores))
     if not matrices:
         raise NeuronXAError(
             f"no result file holds pairs of 3 or more languages for {one_of(options.names(scores))}"
             "; score a model with lm_eval --tasks neuronxa_flores_core --metadata "
             "'{\"pairs\": true}'"
         )
-    notes = [*read.notes, *left_out]
+    notes = [*read.notes, *notes_of_pairs]
     typer.echo("\n".join(summary(matrix) for matrix in matrices))
     options.echo_notes(notes)
     if output is not None:

@@ -12,6 +12,7 @@ from neuronxa_task.commands import options
 def stability(
     results: options.ResultPaths,
     alignment: options.Alignment = None,
+    pivot: options.Pivot = None,
     allow_mixed_signatures: options.AllowMixed = False,
     picture_formats: Annotated[
         str,
@@ -39,20 +40,20 @@ def stability(
     from neuronxa_task.tables import write
 
     curves, read_notes = read_curves(
-        results, options.names(alignment), allow_mixed=allow_mixed_signatures
+        results, options.names(alignment), pivot=pivot, allow_mixed=allow_mixed_signatures
     )
-    found = stability_of(curves)
-    typer.echo(summary_text(found))
-    notes = [*found.notes, *read_notes]
+    measured = stability_of(curves)
+    typer.echo(summary_text(measured))
+    notes = [*measured.notes, *read_notes]
     options.echo_notes(notes, full=False, more="--output FOLDER")
     if output is None:
         return
     paths = write(
-        *(output, "stability", found.table, shown_curves(found.table)),
+        *(output, "stability", measured.table, shown_curves(measured.table)),
         caption="Scores by number of sentence pairs, mean over languages",
         notes=notes,
     )
-    rankings = shown_rankings(found.table)
+    rankings = shown_rankings(measured.table)
     paths += write(
         *(output, "rankings", rankings, rankings),
         caption="Sentence pairs from which on the ranking of languages stays",
@@ -60,7 +61,7 @@ def stability(
     )
     try:
         pictures = draw_curves(
-            found.table,
+            measured.table,
             output / "pictures",
             [name for name in options.names(picture_formats) if name != "none"],
         )

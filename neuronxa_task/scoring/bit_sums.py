@@ -36,7 +36,7 @@ def bit_sum(tensor: Tensor, held: Mapping[int, Tensor] | None = None) -> int:
     bits = bits.reshape(len(rows), -1)
     chunk = CHUNK.get(bits.device.type, CHUNK_ELSEWHERE)
     width = min(bits.shape[1], chunk)
-    height = max(1, chunk // width)
+    height = chunk // width
     by_row = torch.empty(len(bits), dtype=torch.int64, device=bits.device)
     total = 0
     for columns, weights in zip(torch.split(bits, width, 1), torch.split(last, width), strict=True):

@@ -12,6 +12,7 @@ modulo 2⁶⁴ are exact in any order, and the sums of shards add up to the sum 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -20,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,13 +39,24 @@ NOT_COMPUTED_WITH = frozenset(
     "model_type quantization_config distributed_config _experts_implementation_internal "
     # of modules: set by loading, training and sharding; the weights have the shapes
     "training gradient_checkpointing in_features out_features kwargs max_seq_len_cached "
-    "forward "
-    # of modules: changed by every pass; what is set is in the configuration
-    "recurrent_states conv1d_state expert_capacity attention_type".split()
+    "forward".split()
 )
+CHANGED_BY_A_PASS = {
+    "BigBird": {"attention_type"},
+    "NllbMoe": {"expert_capacity"},
+    "RecurrentGemma": {"recurrent_states", "conv1d_state"},
+}
+"""Attributes that a pass changes, by the beginning of their classes' names; what is set is in the
+configuration. The same names in other families are settings."""
 EXCHANGED_BY_A_PASS = re.compile("BigBird.*Attention")
 """Classes of modules that a pass over a short sentence exchanges for others with their weights."""
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
+SETTINGS = (
+    *(int, float, str, dict, list, tuple, set, frozenset, Enum),
+    *(Tensor, torch.dtype, np.ndarray, np.generic),
+)
+DEEPEST_OBJECT = 8
+"""Depth to which objects are followed, which may hold anything; of lists and mappings, all."""
 
 
 def fingerprint(model: nn.Module) -> str:
@@ -98,11 +111,15 @@ def _settings(part: nn.Module) -> Iterator[str]:
             continue
         if exchanged and path == f"{exchanged}.dropout":
             continue
+        changing = _changed_by_a_pass(type(module).__name__)
         attributes = {
             name: _plain(value)
             for name, value in vars(module).items()
             if name in ADAPTER_STATE
-            or _is_setting(name, value, isinstance(module, PreTrainedModel))
+            or (
+                name not in changing
+                and _is_setting(name, value, isinstance(module, PreTrainedModel))
+            )
         }
         of = class_of(module)
         kind = f"{of.__module__}.{of.__qualname__}"
@@ -122,40 +139,58 @@ def _is_setting(name: str, value: Any, of_model: bool) -> bool:
         return False
     if of_model:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, (int, float, str, dict, list, tuple, Tensor)) or callable(value)
+    return isinstance(value, SETTINGS) or callable(value)
+
+
+def _changed_by_a_pass(kind: str) -> frozenset[str]:
+    return frozenset().union(
+        *(names for start, names in CHANGED_BY_A_PASS.items() if kind.startswith(start))
+    )
 
 
 def _is_head(path: str) -> bool:
     return path.partition(".")[0] == HEAD
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """A JSON form of a value that is equal in every process; `None` if it is not a setting."""
+def _plain(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """A JSON form of a value that is equal in every process; `None` if it is not a setting.
+
+    Args:
+        value: a setting, or an object or collection of settings.
+        above: ids of the objects and collections that it is in.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Enum):
-        return _plain(value.value, depth + 1)
+        return _plain(value.value, above)
     if isinstance(value, torch.dtype):
         return str(value)
     if isinstance(value, Tensor):
         return [str(value.dtype), list(value.shape), bit_sum(value) if not value.is_meta else None]
-    if isinstance(value, torch.device) or depth > 8:
+    if isinstance(value, (np.ndarray, np.generic)):
+        digest = hashlib.sha256(value.tobytes()).hexdigest()
+        return [str(value.dtype), list(value.shape), digest]
+    if isinstance(value, torch.device) or id(value) in above:
         return None
+    inside = (*above, id(value))
     if isinstance(value, Mapping):
         return {
-            str(key): _plain(item, depth + 1)
+            str(key): _plain(item, inside)
             for key, item in value.items()
             if key not in NOT_COMPUTED_WITH
         }
     if isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
+        return [_plain(item, inside) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(json.dumps(_plain(item, depth + 1), sort_keys=True) for item in value)
+        return sorted(json.dumps(_plain(item, inside), sort_keys=True) for item in value)
+    if isinstance(value, functools.partial):
+        return _plain([value.func, value.args, value.keywords], inside)
     name = getattr(value, "__qualname__", None)
     if name is not None:
         return f"{getattr(value, '__module__', '')}.{name}"
-    attributes = getattr(value, "__dict__", {})
-    return [type(value).__qualname__, _plain(attributes, depth + 1)]
+    if len(above) > DEEPEST_OBJECT:
+        return type(value).__qualname__
+    return [type(value).__qualname__, _plain(getattr(value, "__dict__", {}), inside)]
 
 
 # ---------------------------------------------------------------- weights
