@@ -265,7 +265,6 @@ def test_what_a_pass_leaves_behind_changes_nothing(family: str, kind: str) -> No
     ("family", "kind", "name", "value"),
     [
         ("olmo3", "causal", "attention_type", "full_attention"),
-        ("modernbert-decoder", "causal", "attention_type", "full_attention"),
         ("switch_transformers", "seq2seq", "expert_capacity", 1),
     ],
 )
@@ -404,15 +403,6 @@ def test_numbers_of_a_model_count_and_how_it_was_loaded_does_not() -> None:
     changed = fingerprint(model)
     model.model.scale = 3.0
     assert len({before, changed, fingerprint(model)}) == 3
-
-
-def test_a_setting_that_holds_itself_ends() -> None:
-    from neuronxa_task.scoring.fingerprint import _plain
-
-    loop: list[Any] = []
-    loop.append(loop)
-    text = str(_plain(loop))
-    assert text == "[" * 9 + "None" + "]" * 9
 
 
 def test_tied_weights_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -601,9 +591,9 @@ def test_settings_are_told_apart_and_the_same_in_every_process() -> None:
     assert _plain(np.ones(3)) == _plain(np.ones(3)) != _plain(np.zeros(3))
     slopes = [functools.partial(nn.functional.leaky_relu, negative_slope=n) for n in (0.1, 0.2)]
     assert _plain(slopes[0]) != _plain(slopes[1])
-    deep = {"a": 1}, {"a": 2}
+    deep: list[Any] = [1, 2]
     for _ in range(20):
-        deep = {"inner": [deep[0]]}, {"inner": [deep[1]]}  # type: ignore[assignment]
+        deep = [{"inner": [value]} for value in deep]
     assert _plain(deep[0]) != _plain(deep[1])
     ring: list[Any] = [3]
     ring.append({"ring": ring})

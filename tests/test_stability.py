@@ -156,6 +156,24 @@ def test_mixed_settings_are_refused(tmp_path: Path) -> None:
     assert neuronxa("stability", tmp_path, "--allow-mixed-signatures").code == 0
 
 
+def test_one_of_a_run_s_pivots(tmp_path: Path) -> None:
+    run = run_of("org/model")
+    for config in run.content["configs"].values():
+        metadata = config["metadata"]
+        entry = {"stability": {"nasca": {"10": [0.25] * 20, "100": [0.25] * 20}}}
+        entry["signature"] = metadata["signature"].replace("eng_Latn", "deu_Latn")
+        metadata["pivots"] = {"deu_Latn": entry}
+    run.write(tmp_path / "in")
+    first = neuronxa("stability", tmp_path / "in")
+    assert first.code == 0 and "see also --pivot deu_Latn" in " ".join(first.output.split())
+    chosen = ("--pivot", "deu_Latn", "--output", tmp_path / "out", *NO_PICTURES)
+    assert neuronxa("stability", tmp_path / "in", *chosen).code == 0
+    assert set(pd.read_csv(tmp_path / "out" / "stability.csv")["value"]) == {0.25}
+    missing = neuronxa("stability", tmp_path / "in", "--pivot", "fra_Latn")
+    assert missing.code == 1
+    assert "no curve is with the pivot 'fra_Latn'; --pivot can be: eng_Latn" in missing.errors
+
+
 @pytest.mark.slow
 def test_every_score_and_benchmark_has_a_picture(tmp_path: Path) -> None:
     for model in ("org/one", "org/two"):

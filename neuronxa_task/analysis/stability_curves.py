@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
+from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.benchmarks import patterns_of
 from neuronxa_task.results import Results
-from neuronxa_task.results.comparable import require_same_settings
-from neuronxa_task.results.files import read_files
+from neuronxa_task.results.comparable import facts_of, require_same_settings
+from neuronxa_task.results.files import printable, read_files
 from neuronxa_task.results.identity import name_models
+from neuronxa_task.results.pivots import further_pivots, with_pivot
 from neuronxa_task.results.task_runs import place_of
 from neuronxa_task.settings import SCORE_OF
 
@@ -47,24 +49,37 @@ Key = tuple[str, str, str]
 
 
 def read_curves(
-    paths: Sequence[Path], alignment: Sequence[str] = (), *, allow_mixed: bool = False
+    paths: Sequence[Path],
+    alignment: Sequence[str] = (),
+    *,
+    pivot: str | None = None,
+    allow_mixed: bool = False,
 ) -> tuple[dict[Key, dict[str, Curve]], list[str]]:
     """The curves of result files, by score; of a model's runs of a task the newest counts.
 
     Args:
         paths: files and folders.
         alignment: alignment benchmarks; all for none.
+        pivot: which of a run's pivots; the first for `None`.
         allow_mixed: go on where settings differ, and say so.
 
     Returns:
         The curves, and notes on what was left out.
 
     Raises:
-        NeuronXAError: there are none, a benchmark is not among them, or settings differ.
+        NeuronXAError: there are none, a benchmark or the pivot is not among them, or settings
+            differ.
     """
     import pandas as pd
 
     files, notes = read_files(paths)
+    if pivot is not None:
+        files = [with_pivot(file, pivot) for file in files]
+    elif others := dict.fromkeys(name for file in files for name in further_pivots(file)):
+        notes.append(
+            f"the scores are those with each run's first pivot; see also --pivot {one_of(others)}"
+        )
+    pivots: set[str] = set()
     names = name_models(files)
     curves: dict[Key, dict[str, Curve]] = {}
     signatures: dict[Key, str] = {}
@@ -76,6 +91,10 @@ def read_curves(
             if "stability" not in metadata or "signature" not in metadata or where is None:
                 continue
             key = (model, where.benchmark, where.language)
+            of_task = to_flores(facts_of(str(metadata["signature"])).get("pivot", ""))
+            if pivot is not None and of_task != to_flores(pivot):
+                pivots.add(printable(of_task))
+                continue
             try:
                 curves[key] = dict(_curves(metadata))
             except (TypeError, ValueError, AttributeError):
@@ -84,6 +103,10 @@ def read_curves(
                 signatures[key] = str(metadata["signature"])
     if damaged:
         notes.append(f"{len(damaged)} damaged curves left out: {one_of(damaged, at_most=5)}")
+    if pivots and not curves:
+        raise NeuronXAError(
+            f"no curve is with the pivot {pivot!r}; --pivot can be: {one_of(sorted(pivots))}"
+        )
     if not curves:
         raise NeuronXAError(
             "no result file has curves; score the model with --metadata "

@@ -43,8 +43,9 @@ NOT_COMPUTED_WITH = frozenset(
 )
 CHANGED_BY_A_PASS = {
     "BigBird": {"attention_type"},
-    "NllbMoe": {"expert_capacity"},
+    "NllbMoe": {"expert_capacity", "input_dtype"},
     "RecurrentGemma": {"recurrent_states", "conv1d_state"},
+    "SwitchTransformers": {"input_dtype"},
 }
 """Attributes that a pass changes, by the beginning of their classes' names; what is set is in the
 configuration. The same names in other families are settings."""
@@ -105,13 +106,14 @@ def _settings(part: nn.Module) -> Iterator[str]:
         if config is not None and id(config) not in seen:
             seen.add(id(config))
             yield f"{path} configuration {json.dumps(_plain(config), sort_keys=True)}"
-        if EXCHANGED_BY_A_PASS.fullmatch(type(module).__name__):
+        if EXCHANGED_BY_A_PASS.fullmatch(class_of(module).__name__):
             exchanged = path
             yield f"{path} as the configuration says"
             continue
         if exchanged and path == f"{exchanged}.dropout":
             continue
-        changing = _changed_by_a_pass(type(module).__name__)
+        of = class_of(module)
+        changing = _changed_by_a_pass(of.__name__)
         attributes = {
             name: _plain(value)
             for name, value in vars(module).items()
@@ -121,7 +123,6 @@ def _settings(part: nn.Module) -> Iterator[str]:
                 and _is_setting(name, value, isinstance(module, PreTrainedModel))
             )
         }
-        of = class_of(module)
         kind = f"{of.__module__}.{of.__qualname__}"
         yield f"{path} {kind} {json.dumps(attributes, sort_keys=True)}"
         for own, file in own_code(module):
