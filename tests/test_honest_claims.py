@@ -5,6 +5,7 @@ Each kind of input from the field that misled a command stands here as made-up r
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from statsmodels.regression.linear_model import OLS
 
 from neuronxa_task.analysis.adjust import noise_corrected
 from neuronxa_task.analysis.chance import CHANCE, above_chance, bounds, parse_chance
+from neuronxa_task.analysis.kernels import KERNELS
+from neuronxa_task.analysis.paired import paired_difference
 from neuronxa_task.analysis.partial import covariates, given_surface, partial_correlation
 from neuronxa_task.analysis.points import Points, UndefinedCorrelation
 from neuronxa_task.errors import NeuronXAError
@@ -189,6 +192,65 @@ def test_errors_that_explain_everything_leave_nothing_to_correct() -> None:
 
 
 # ---------------------------------------------------------------- chance
+
+
+def test_reliability_is_of_the_sample_s_variance() -> None:
+    x, y = np.array([0.1, 0.2, 0.3, 0.5]), np.array([0.2, 0.6, 0.4, 0.8])
+    errors = np.array([0.1, 0.2, 0.1, 0.0])
+    # Mean square of the errors 0.06 / 4; squares about the mean 0.5 add up to 0.2, of 3 degrees.
+    reliability = 1 - 0.015 / (0.2 / 3)
+    corrected = noise_corrected(Points(x, y, range(4), errors=errors), 0.5)
+    assert corrected["reliability"] == pytest.approx(reliability)
+    assert corrected["r_noise_corrected"] == pytest.approx(0.5 / reliability**0.5)
+    at_most_one = noise_corrected(Points(x, y, range(4), errors=errors), 0.95)
+    assert at_most_one["r_noise_corrected"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "differences", [[1, 2, 3, 4, 5], [1, -2, 2, 0, 3, -1, 0], [-1, -1, 2], [2] * 9 + [-1] * 4]
+)
+def test_the_signed_rank_test_is_exact_with_ties_and_zeros(differences: list[int]) -> None:
+    first = 0.3 + 0.1 * np.array(differences)
+    test = paired_difference(first, np.full(len(differences), 0.3))
+    unequal = np.array([value for value in differences if value])
+    ranks = stats.rankdata(np.abs(unequal))
+    center = ranks.sum() / 2
+    signs = np.array(list(product((0, 1), repeat=len(unequal))))
+    distances = np.abs(signs @ ranks - center)
+    observed = abs(ranks[unequal > 0].sum() - center)
+    assert test.p == pytest.approx(np.mean(distances >= observed - 1e-9))
+    assert test.mean == pytest.approx(0.1 * np.mean(differences))
+    assert (test.n, test.higher) == (len(differences), sum(value > 0 for value in differences))
+
+
+def test_many_languages_are_tested_as_by_scipy_and_none_that_differs_is_no_evidence() -> None:
+    draw = np.random.default_rng(0)
+    first, second = draw.random(30), draw.random(30)
+    expected = stats.wilcoxon(first - second).pvalue
+    assert paired_difference(first, second).p == pytest.approx(expected)
+    assert paired_difference(first, first).p == 1.0
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_coefficients_of_resamples_are_those_of_the_drawn_points(offset: float) -> None:
+    draw = np.random.default_rng(1)
+    x, y = offset + draw.random(9), draw.random(9)
+    x[1], y[3] = x[0], y[2]
+    counts = draw.multinomial(9, [1 / 9] * 9, size=20).astype(float)
+    counts[0] = [5, 4, *[0] * 7]  # x does not vary
+    counts[1] = [0, 0, 5, 0, 0, 0, 0, 0, 4]
+    points = Points(x, y, range(9))
+    references = {
+        "pearson": lambda x, y: np.corrcoef(x, y)[0, 1],
+        "spearman": lambda x, y: stats.spearmanr(x, y).statistic,
+        "kendall": lambda x, y: stats.kendalltau(x, y).statistic,
+    }
+    for method, reference in references.items():
+        coefficients = KERNELS[method](points)(counts)
+        assert np.isnan(coefficients[0])
+        for count, coefficient in zip(counts[1:], coefficients[1:], strict=True):
+            drawn = np.repeat(np.arange(9), count.astype(int))
+            assert coefficient == pytest.approx(reference(x[drawn], y[drawn]), abs=1e-6)
 
 
 def test_above_chance_is_a_one_sided_test() -> None:
