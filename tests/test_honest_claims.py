@@ -5,8 +5,10 @@ Each kind of input from the field that misled a command stands here as made-up r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -240,7 +242,7 @@ def test_coefficients_of_resamples_are_those_of_the_drawn_points(offset: float) 
     counts[0] = [5, 4, *[0] * 7]  # x does not vary
     counts[1] = [0, 0, 5, 0, 0, 0, 0, 0, 4]
     points = Points(x, y, range(9))
-    references = {
+    references: dict[str, Callable[[Any, Any], float]] = {
         "pearson": lambda x, y: np.corrcoef(x, y)[0, 1],
         "spearman": lambda x, y: stats.spearmanr(x, y).statistic,
         "kendall": lambda x, y: stats.kendalltau(x, y).statistic,
