@@ -35,6 +35,8 @@ from neuronxa_task.report.tables import signatures
 from neuronxa_task.report.versus import versus
 from neuronxa_task.results import Results, read_results
 
+pytestmark = pytest.mark.slow
+
 FEW = Bootstrap(resamples=100)
 HOSTILE = (
     "</title></style></script><script>window.hacked=1</script>\"'><img src=x onerror=hacked=1>&amp;"
@@ -131,7 +133,6 @@ def test_the_table_holds_the_result_file_s_numbers(one_model: Path, of_one_model
     assert errors == [aligned["nasca_stderr,none"]] * 5
 
 
-@pytest.mark.slow
 def test_the_table_is_exported_in_full(one_model: Path, tmp_path: Path) -> None:
     report = write_report(read_results([one_model]), tmp_path, "t", Selection(), picture_formats=())
     assert [path.name for path in report.tables] == ["languages.csv", "languages.tex"]
@@ -175,7 +176,6 @@ def test_the_finding_is_the_correlation_of_the_numbers(
     assert lead in page.text
 
 
-@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -184,7 +184,6 @@ def test_the_paper_s_figures_stand_beside(tmp_path: Path) -> None:
     assert "published" not in page_of(results).text
 
 
-@pytest.mark.slow
 def test_the_paper_s_figures_stand_beside_the_mean_over_its_benchmarks(tmp_path: Path) -> None:
     downstream = dict.fromkeys(("belebele", "m_mmlu", "arc", "xnli"), FLORES_CORE)
     results = read_results([write_run(tmp_path / "r.json", "m", FLORES_CORE, downstream)])
@@ -193,7 +192,6 @@ def test_the_paper_s_figures_stand_beside_the_mean_over_its_benchmarks(tmp_path:
     assert "accuracy (mean over 4 benchmarks)" in beside, "the lead is of all benchmarks"
 
 
-@pytest.mark.slow
 def test_the_command_s_choices_are_on_the_page(one_model: Path, tmp_path: Path) -> None:
     ended = neuronxa(
         *("report", one_model, "--benchmarks", "xnli", "--scores", "mexa", "--output", tmp_path)
@@ -208,7 +206,6 @@ def test_the_command_s_choices_are_on_the_page(one_model: Path, tmp_path: Path) 
     assert failed.code == 1 and "no results of 'arc'; found: belebele, xnli" in failed.errors
 
 
-@pytest.mark.slow
 def test_what_is_missing_is_noted_once_on_the_page_and_by_the_command(tmp_path: Path) -> None:
     run = full_run().without("neuronxa_flores_fra_Latn", "navca")
     ended = neuronxa("report", run.write(tmp_path / "in"), "--output", tmp_path / "out")
@@ -220,7 +217,6 @@ def test_what_is_missing_is_noted_once_on_the_page_and_by_the_command(tmp_path: 
     assert page.row("French")[4:8] == ["0.900±0.010", "–", "0.810±0.010", "0.850±0.010"]
 
 
-@pytest.mark.slow
 def test_a_model_without_a_score_is_on_the_page(tmp_path: Path) -> None:
     run = full_run("lacking")
     for language in LANGUAGES:
@@ -250,7 +246,6 @@ def sections(page: Page) -> list[str | None]:
     return [of["id"] for tag, of in page.elements if tag == "section"]
 
 
-@pytest.mark.slow
 def test_sections_come_in_order_and_are_linked(two_models: Results) -> None:
     page = page_of(two_models)
     links = [of["href"] or "" for tag, of in page.elements if tag == "a"]
@@ -268,7 +263,6 @@ def test_the_head_says_what_the_scores_are(of_one_model: Results) -> None:
         assert word in head
 
 
-@pytest.mark.slow
 def test_alignment_alone_makes_a_page_without_accuracy(tmp_path: Path) -> None:
     write_run(tmp_path / "results_0.json", "m", FLORES_CORE)
     page = page_of(read_results([tmp_path]))
@@ -311,7 +305,6 @@ def test_the_best_model_comes_first(tmp_path: Path) -> None:
     assert content.models == ["org/b", "org/c", "org/a", "org/0"]
 
 
-@pytest.mark.slow
 def test_models_are_compared_on_the_languages_all_have(two_models: Results) -> None:
     page = page_of(two_models)
     rows = [row for row in page.rows if row and row[0] in ("a", "b") and "." in row[1]]
@@ -370,7 +363,6 @@ def hostile_results(folder: Path) -> Results:
     return read_results([folder], patterns=[f"{name}=bench{HOSTILE}_{{lang}}"])
 
 
-@pytest.mark.slow
 def test_hostile_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "runs<script>"
     results = hostile_results(folder)
@@ -411,7 +403,6 @@ def test_nothing_is_loaded_from_elsewhere(of_one_model: Results) -> None:
     assert all(link.startswith(("#", "https://arxiv.org/abs/")) for link in followed)
 
 
-@pytest.mark.slow
 def test_pictures_are_whole_and_their_names_are_plain(tmp_path: Path) -> None:
     results = hostile_results(tmp_path / "runs")
     formats = ("svg", "png", "pdf")
@@ -438,7 +429,6 @@ def test_unknown_formats_are_refused_before_the_work(one_model: Path, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
     two_models: Results, tmp_path: Path
 ) -> None:
@@ -462,7 +452,6 @@ def test_files_are_of_what_the_page_shows_at_first_unless_all_are_wanted(
     assert {"scatter-a-mexa-belebele", "scatter-b-mexa-belebele", "languages-mexa"} < every
 
 
-@pytest.mark.slow
 def test_a_large_report_stays_small(tmp_path: Path) -> None:
     downstream = {
         "belebele": FLORES_TARGETS[:122],
@@ -479,7 +468,6 @@ def test_a_large_report_stays_small(tmp_path: Path) -> None:
     assert sum(row[2:3] == ["swh_Latn"] for row in page.rows) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "change", "note"),
     [
@@ -504,7 +492,6 @@ def test_odd_numbers_do_no_harm(
     assert note in page.text
 
 
-@pytest.mark.slow
 def test_layers_without_neurons_are_blank_and_named(tmp_path: Path) -> None:
     path = write_run(tmp_path / "results_h.json", "org/hybrid", FLORES_CORE, layers=2)
     run = json.loads(path.read_text(encoding="utf-8"))
@@ -522,7 +509,6 @@ def test_layers_without_neurons_are_blank_and_named(tmp_path: Path) -> None:
         assert [row.count("--") for row in rows.split(" ")] == [blanks] * len(FLORES_CORE)
 
 
-@pytest.mark.slow
 def test_intervals_and_shared_tokens_are_on_the_page_and_exported(tmp_path: Path) -> None:
     about = {"intervals": {"nasca": [0.1, 0.7], "navca": [0.9, 0.2]}, "surface": 0.25}
     codes = FLORES_CORE
@@ -553,7 +539,6 @@ def test_damaged_intervals_are_none(damaged: dict[str, object], tmp_path: Path) 
     assert read_results([path]).uncertainties == {}
 
 
-@pytest.mark.slow
 def test_models_are_tested_in_the_languages_that_both_have(two_models: Results) -> None:
     page = page_of(two_models)
     (row,) = (row for row in page.rows if row and "− " in row[0] and len(row) > 3)
@@ -587,7 +572,6 @@ def test_models_means_have_the_standard_error_over_languages(two_models: Results
     assert float(row[1].partition("±")[2]) == pytest.approx(nasca.sem(), abs=0.00051)
 
 
-@pytest.mark.slow
 def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
     run = full_run()
     run.content["config"]["limit"] = 10
@@ -603,7 +587,6 @@ def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
     assert all(caution in page.text for caution in told)
 
 
-@pytest.mark.slow
 def test_a_claim_comes_with_what_qualifies_it(tmp_path: Path) -> None:
     codes = list(FLORES_TARGETS)[:80]
     path = write_run(tmp_path / "r.json", "m", codes, {"belebele": codes}, noise=0.1)
@@ -634,7 +617,6 @@ def test_no_joins_are_explained_by_models_that_may_be_the_same(tmp_path: Path) -
     assert content.results.hints and content.results.hints[0] in str(content.unpaired)
 
 
-@pytest.mark.slow
 def test_the_page_says_what_the_best_models_numbers_mean(two_models: Results) -> None:
     content = Content(two_models, Selection())
     numbers = content.numbers[content.models[0], content.texts[0], "nasca"]

@@ -21,6 +21,8 @@ from neuronxa_task.report.content import Content
 from neuronxa_task.report.same_sentences import SentenceTest, sentence_tests, told
 from neuronxa_task.results import read_results
 
+pytestmark = pytest.mark.slow
+
 TATOEBA = "neuronxa_tatoeba"
 
 
@@ -115,7 +117,6 @@ def by_hand(content: Content, folder: Path, score: str) -> float:
     return float(means[0] - means[1])
 
 
-@pytest.mark.slow
 def test_the_page_tells_which_model_is_higher(tmp_path: Path) -> None:
     content = two_models(tmp_path)
     tests = sentence_tests(content)
@@ -154,7 +155,6 @@ def test_sentences_of_their_own_in_each_language_are_drawn_on_their_own(tmp_path
     assert "paired over 100 sentences of each language" in told(content, [test])[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
