@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from neuronxa_task import NeuronXAError, plugin, settings
+from neuronxa_task.output import require_output_of_harness
 from neuronxa_task.task import NeuronXATask
 
 
@@ -85,3 +87,21 @@ def test_the_dumped_configuration_takes_what_aggregation_adds(made_up_tasks: Pat
 def test_no_argument_of_the_harness_s_model_is_taken_for_a_mistyped_setting() -> None:
     arguments = dict.fromkeys(inspect.signature(HFLM.__init__).parameters, 1)
     assert settings.Settings.from_metadata(arguments) == settings.Settings()
+
+
+def test_the_output_path_of_a_configuration_file_is_checked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    config = tmp_path / "run.yaml"
+    config.write_text(f"model: hf\noutput_path: {tmp_path / 'file' / 'out'}\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["lm_eval", "run", "--config", str(config)])
+    with pytest.raises(NeuronXAError, match=r"^output_path of .*run\.yaml is .*, but .* is a file"):
+        require_output_of_harness()
+    # The command's own option has precedence, and other files are the harness's to refuse.
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--output_path", str(tmp_path / "out")])
+    require_output_of_harness()
+    for content in ("[1, 2", "- a list", "output_path: 3"):
+        config.write_text(content, encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["lm_eval", "run", "-C", str(config)])
+        require_output_of_harness()

@@ -13,7 +13,6 @@ from neuronxa_task.commands import options
 def pairs(
     results: options.ResultPaths,
     scores: options.Scores = "nasca",
-    pivot: options.Pivot = None,
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder to write pairs.csv, pairs.parquet and pictures to."),
@@ -31,10 +30,10 @@ def pairs(
     from neuronxa_task.report.asked import pair_map
     from neuronxa_task.report.chart import Chart, Section
     from neuronxa_task.report.pictures import Studio
-    from neuronxa_task.results import RunChoice, read_results
+    from neuronxa_task.results import read_results
     from neuronxa_task.tables import write
 
-    read = read_results(results, runs=RunChoice(pivot=pivot))
+    read = read_results(results)
     matrices, notes_of_pairs = pair_matrices(read, options.names(scores))
     if not matrices:
         raise NeuronXAError(
