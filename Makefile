@@ -53,6 +53,8 @@ benchmark: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/speed.py
 	$(BIN)/python tests/benchmarks/memory.py
 	$(BIN)/python tests/benchmarks/scale.py
+	$(BIN)/python tests/benchmarks/leaderboard.py
+	$(BIN)/python tests/benchmarks/fingerprint.py
 
 configs: $(VENV)/.installed
 	$(BIN)/python -m neuronxa_task.task_configs.write_configs
