@@ -165,7 +165,7 @@ def test_one_of_a_run_s_pivots(tmp_path: Path) -> None:
         metadata["pivots"] = {"deu_Latn": entry}
     run.write(tmp_path / "in")
     first = neuronxa("stability", tmp_path / "in")
-    assert first.code == 0 and "see also --pivot deu_Latn" in " ".join(first.output.split())
+    assert first.code == 0 and "see also --pivot deu_Latn" in first.words
     chosen = ("--pivot", "deu_Latn", "--output", tmp_path / "out", *NO_PICTURES)
     assert neuronxa("stability", tmp_path / "in", *chosen).code == 0
     assert set(pd.read_csv(tmp_path / "out" / "stability.csv")["value"]) == {0.25}

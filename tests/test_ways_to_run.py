@@ -24,7 +24,7 @@ from torch.nn.functional import normalize
 from neuronxa_task.ffn import Body, DenseNeurons, find_body, find_sites, neurons_by_layer, reading
 from neuronxa_task.scoring.alignment import retrieval
 from neuronxa_task.scoring.pooling import Pooler
-from neuronxa_task.scoring.states import encode
+from neuronxa_task.scoring.states import SentenceStates, encode
 from neuronxa_task.settings import StateSettings
 
 pytestmark = pytest.mark.slow
@@ -71,14 +71,6 @@ BOUNDS = {
 three tokens and 48 neurons."""
 
 
-class Vectors(NamedTuple):
-    """Sentence vectors, for each layer `[n, features]`."""
-
-    nas: list[Tensor]
-    nav: list[Tensor]
-    emb: list[Tensor]
-
-
 def sentences() -> list[list[int]]:
     """Pivot sentences and their translations, in which every third token is another."""
     draw = torch.Generator().manual_seed(3)
@@ -87,14 +79,14 @@ def sentences() -> list[list[int]]:
         for length in (3, 12, 7, 5, 9, 12, 4, 8)
     ]
     translations = [
-        [token + 1 if place % 3 == 1 else token for place, token in enumerate(pivot)]
+        [token + 1 if position % 3 == 1 else token for position, token in enumerate(pivot)]
         for pivot in pivots
     ]
     return [*pivots, *translations]
 
 
 @torch.no_grad()
-def reference(family: str, model: nn.Module) -> Vectors:
+def reference(family: str, model: nn.Module) -> SentenceStates:
     """A sentence at a time, in float64, from the same weights."""
     double: Any = copy.deepcopy(model).double()
     body = find_body(double)
@@ -103,7 +95,7 @@ def reference(family: str, model: nn.Module) -> Vectors:
     sources = [into(body, site) for site in dense]
     encoder = double.get_encoder() if FAMILIES[family] == "seq2seq" else double
     rows: dict[str, list[list[Tensor]]] = {
-        kind: [[] for _ in range(len(dense) + (kind == "emb"))] for kind in Vectors._fields
+        kind: [[] for _ in range(len(dense) + (kind == "emb"))] for kind in Bounds._fields
     }
     for ids in sentences():
         weights = torch.arange(1, len(ids) + 1, dtype=torch.float64)
@@ -117,18 +109,17 @@ def reference(family: str, model: nn.Module) -> Vectors:
             rows["nav"][layer].append(weights @ product.reshape(-1, width).abs())
         for layer, state in enumerate(states):
             rows["emb"][layer].append(weights @ state[0].double())
-    return Vectors(**{kind: [*map(torch.stack, layers)] for kind, layers in rows.items()})
+    return SentenceStates(**{kind: [*map(torch.stack, layers)] for kind, layers in rows.items()})
 
 
-def by_batches(body: Body, batch_size: int) -> Vectors:
+def by_batches(body: Body, batch_size: int) -> SentenceStates:
     """As runs do: similar lengths together, padded on the right."""
-    states = encode(
+    return encode(
         body, find_sites(body), sentences(), batch_size=batch_size, settings=StateSettings()
     )
-    return Vectors(states.nas, states.nav, states.emb)
 
 
-def padded_left(body: Body) -> Vectors:
+def padded_left(body: Body) -> SentenceStates:
     """All sentences in one batch, padded on the left."""
     sites, ids = find_sites(body), sentences()
     width = max(map(len, ids))
@@ -138,7 +129,7 @@ def padded_left(body: Body) -> Vectors:
     with torch.no_grad(), reading(body, sites, pooler) as run:
         pooler.start_batch(list(range(len(ids))), mask)
         pooler.hidden(len(body.layers), run(batch, mask))
-    return Vectors(pooler.nas, pooler.nav, pooler.emb)
+    return SentenceStates(pooler.nas, pooler.nav, pooler.emb)
 
 
 def compiled_by_layer(model: nn.Module) -> nn.Module:
@@ -155,14 +146,16 @@ def compiled_whole(model: nn.Module) -> nn.Module:
 @torch.no_grad()
 def used(model: nn.Module) -> nn.Module:
     """The model after a pass of its user's, so that there is compiled code without hooks."""
-    encoder: Any = model
+    user_model: Any = model
     ids = torch.tensor([[5, 6, 7, 8]])
-    more = {"decoder_input_ids": ids} if encoder.config.is_encoder_decoder else {}
-    encoder(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
+    more = {"decoder_input_ids": ids} if user_model.config.is_encoder_decoder else {}
+    user_model(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
     return model
 
 
-WAYS: dict[str, tuple[Callable[[nn.Module], nn.Module], Callable[[Body], Vectors], torch.dtype]] = {
+WAYS: dict[
+    str, tuple[Callable[[nn.Module], nn.Module], Callable[[Body], SentenceStates], torch.dtype]
+] = {
     "batch 1": (used, lambda body: by_batches(body, 1), torch.float32),
     "batch 8": (used, lambda body: by_batches(body, 8), torch.float32),
     "padded left": (used, padded_left, torch.float32),
@@ -175,7 +168,7 @@ WAYS: dict[str, tuple[Callable[[nn.Module], nn.Module], Callable[[Body], Vectors
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_way_to_run_gives_the_reference(family: str) -> None:
-    references: dict[torch.dtype, Vectors] = {}
+    references: dict[torch.dtype, SentenceStates] = {}
     for way, (prepare, read, dtype) in WAYS.items():
         if way == "padded left" and family in FIXED_POSITIONS:
             continue
@@ -198,22 +191,24 @@ def test_every_way_to_run_gives_the_reference(family: str) -> None:
             assert differing == 0, way
 
 
-def differences(vectors: Vectors, expected: Vectors) -> Bounds:
+def differences(vectors: SentenceStates, expected: SentenceStates) -> Bounds:
     """The largest difference of the vectors' directions, which cosines compare, over all layers."""
     return Bounds(
         *(
             max(
                 float((normalize(layer.double()) - normalize(right)).norm(dim=1).max())
-                for layer, right in zip(kind, of_kind, strict=True)
+                for layer, right in zip(
+                    getattr(vectors, kind), getattr(expected, kind), strict=True
+                )
             )
-            for kind, of_kind in zip(vectors, expected, strict=True)
+            for kind in Bounds._fields
         )
     )
 
 
-def aligned(vectors: Vectors) -> Iterator[list[bool]]:
+def aligned(vectors: SentenceStates) -> Iterator[list[bool]]:
     """Of each layer: which pairs are aligned."""
-    for kind in vectors:
+    for layers in (vectors.nas, vectors.nav, vectors.emb):
         yield from retrieval(
-            [layer[:PAIRS] for layer in kind], [layer[PAIRS:] for layer in kind]
+            [layer[:PAIRS] for layer in layers], [layer[PAIRS:] for layer in layers]
         ).weak.tolist()

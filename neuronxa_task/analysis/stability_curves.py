@@ -17,7 +17,7 @@ from neuronxa_task.results import Results
 from neuronxa_task.results.comparable import facts_of, require_same_settings
 from neuronxa_task.results.files import printable, read_files
 from neuronxa_task.results.identity import name_models
-from neuronxa_task.results.pivots import further_pivots, with_pivot
+from neuronxa_task.results.pivots import further_pivots, note_of_further, with_pivot
 from neuronxa_task.results.task_runs import place_of
 from neuronxa_task.settings import SCORE_OF
 
@@ -76,9 +76,7 @@ def read_curves(
     if pivot is not None:
         files = [with_pivot(file, pivot) for file in files]
     elif others := dict.fromkeys(name for file in files for name in further_pivots(file)):
-        notes.append(
-            f"the scores are those with each run's first pivot; see also --pivot {one_of(others)}"
-        )
+        notes.append(note_of_further(others))
     pivots: set[str] = set()
     names = name_models(files)
     curves: dict[Key, dict[str, Curve]] = {}
@@ -91,10 +89,11 @@ def read_curves(
             if "stability" not in metadata or "signature" not in metadata or where is None:
                 continue
             key = (model, where.benchmark, where.language)
-            of_task = to_flores(facts_of(str(metadata["signature"])).get("pivot", ""))
-            if pivot is not None and of_task != to_flores(pivot):
-                pivots.add(printable(of_task))
-                continue
+            if pivot is not None:
+                of_task = to_flores(facts_of(str(metadata["signature"])).get("pivot", ""))
+                if of_task != to_flores(pivot):
+                    pivots.add(printable(of_task))
+                    continue
             try:
                 curves[key] = dict(_curves(metadata))
             except (TypeError, ValueError, AttributeError):

@@ -56,9 +56,9 @@ def versus(content: Content) -> tuple[list[Heading], list[Versus]]:
         Versus(names[first], names[second], [_shown(test, next(adjusted)) for test in row])
         for (first, second), row in zip(pairs, tests, strict=True)
     ]
-    used = [column for column in range(len(columns)) if any(row[column] for row in tests)]
-    return [columns[column].heading for column in used], [
-        Versus(row.first, row.second, [row.differences[column] for column in used]) for row in rows
+    used = [index for index in range(len(columns)) if any(row[index] for row in tests)]
+    return [columns[index].heading for index in used], [
+        Versus(row.first, row.second, [row.differences[index] for index in used]) for row in rows
     ]
 
 

@@ -14,7 +14,7 @@ from neuronxa_task.languages.benchmarks import Pattern, TaskPlace
 from neuronxa_task.results.comparable import facts_of, settings_of, weights_of
 from neuronxa_task.results.files import ResultFile, printable
 from neuronxa_task.results.means import with_means
-from neuronxa_task.results.pivots import further_pivots, with_pivot
+from neuronxa_task.results.pivots import further_pivots, note_of_further, with_pivot
 from neuronxa_task.results.task_runs import TaskRun, is_predict_only, measures, place_of, read_task
 
 SIBLINGS = frozenset(PIVOT_SIBLINGS.values())
@@ -166,10 +166,7 @@ class Collection:
         named = one_of(sorted(self.other_pivots))
         if self.choice.pivot is None:
             if self.further_pivots:
-                yield (
-                    "the scores are those with each run's first pivot; see also --pivot "
-                    f"{one_of(self.further_pivots)}"
-                )
+                yield note_of_further(self.further_pivots)
         elif self.other_pivots:
             if not self.has_alignment:
                 pivots = one_of(sorted({*self.other_pivots, *self.further_pivots}))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from neuronxa_task.errors import one_of
 from neuronxa_task.languages import to_flores
 from neuronxa_task.results.files import ResultFile, printable
 from neuronxa_task.settings import SCORES
@@ -15,6 +16,15 @@ def further_pivots(file: ResultFile) -> Iterator[str]:
     """FLORES codes of the pivots whose scores are beside a file's metrics."""
     for task in file.part("configs"):
         yield from (printable(to_flores(name)) for name in _of_pivots(file, task))
+
+
+def note_of_further(pivots: Iterable[str]) -> str:
+    """The note on results that are shown with the first of several pivots.
+
+    Args:
+        pivots: the further ones.
+    """
+    return f"the scores are those with each run's first pivot; see also --pivot {one_of(pivots)}"
 
 
 def with_pivot(file: ResultFile, pivot: str) -> ResultFile:

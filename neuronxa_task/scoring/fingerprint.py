@@ -106,13 +106,13 @@ def _settings(part: nn.Module) -> Iterator[str]:
         if config is not None and id(config) not in seen:
             seen.add(id(config))
             yield f"{path} configuration {json.dumps(_plain(config), sort_keys=True)}"
-        if EXCHANGED_BY_A_PASS.fullmatch(class_of(module).__name__):
+        of = class_of(module)
+        if EXCHANGED_BY_A_PASS.fullmatch(of.__name__):
             exchanged = path
             yield f"{path} as the configuration says"
             continue
         if exchanged and path == f"{exchanged}.dropout":
             continue
-        of = class_of(module)
         changing = _changed_by_a_pass(of.__name__)
         attributes = {
             name: _plain(value)

@@ -7,11 +7,9 @@ Run: python tests/benchmarks/fingerprint.py (on Linux). A plain read is the sum 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from measure import forget_peak, memory, seconds
 from record import record
 from transformers import LlamaConfig, LlamaModel
 
@@ -45,24 +43,11 @@ def read(model: LlamaModel) -> int:
     )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of a call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def memory(entry: str) -> float:
-    """MiB: `VmRSS`, what the process has, or `VmHWM`, its peak."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(entry))
-
-
 def measured(dtype: torch.dtype) -> dict[str, float]:
     """Figures for weights of `dtype`."""
     model = model_of(dtype)
     fingerprint(model), read(model)
-    Path("/proc/self/clear_refs").write_text("5")
+    forget_peak()
     loaded = memory("VmRSS")
     fingerprint(model)
     above = memory("VmHWM") - loaded

@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/scale.py (on Linux). Every run is a process of its own. The model has
 few features but many neurons, so that 203 languages take minutes although the states of each are
-79 MiB. The text is made up, in FLORES's schema.
+79 MB. The text is made up, in FLORES's schema.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from measure import forget_peak, memory, seconds
 from record import record
 
 TESTS = Path(__file__).parents[1]
@@ -48,8 +48,7 @@ def run_command() -> None:
     def at_first() -> None:
         if "start" not in noted:
             noted["start"] = time.perf_counter() - started
-            # Start-up may have the highest peak of all: count anew from here.
-            Path("/proc/self/clear_refs").write_text("5")
+            forget_peak()  # start-up may have the highest of all
 
     def timed_encode(*arguments: object, **options: object) -> object:
         at_first()
@@ -68,12 +67,6 @@ def run_command() -> None:
     noted["wall"] = time.perf_counter() - started
     noted["peak"] = memory("VmHWM")
     Path(os.environ[TIMES]).write_text(json.dumps(noted), encoding="utf-8")
-
-
-def memory(entry: str) -> float:
-    """MiB: `VmRSS`, what the process has, or `VmHWM`, its peak."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(entry))
 
 
 def command(folder: Path, tasks: str, *arguments: str) -> dict[str, float]:
@@ -159,15 +152,8 @@ def scoring() -> dict[str, float]:
     def scored() -> None:
         retrieval(list(pivot), list(target))
 
-    ratios = [taken(scored) / taken(products) for _ in range(7)]
+    ratios = [seconds(scored) / seconds(products) for _ in range(7)]
     return {"scoring 32 layers / float64 matrix products": statistics.median(ratios)}
-
-
-def taken(work: Callable[[], None]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:

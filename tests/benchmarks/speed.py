@@ -13,12 +13,12 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
+from measure import seconds
 from record import record
 from scipy.spatial.distance import cosine
 from torch import Tensor
@@ -57,13 +57,6 @@ def sentences(count: int) -> list[list[int]]:
 def prepared(ids: list[list[int]]) -> list[tuple[Tensor, Tensor]]:
     """The same batches that the scored pass makes."""
     return [pad([ids[row] for row in rows], 0) for rows in batches(ids, BATCH)]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def passes(
