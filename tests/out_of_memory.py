@@ -1,7 +1,7 @@
 """Batches that are too large for the processes over which a model is split.
 
-Arguments: a folder, the rank and the number of processes. If the folder is called `one`, the last
-process alone is out of memory; otherwise all are.
+Arguments: a folder, the rank and the number of processes. First all processes are out of memory for
+a batch, then the last one alone.
 """
 
 from __future__ import annotations
@@ -39,16 +39,19 @@ def main(folder: Path, rank: int, size: int) -> None:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
     sizes = []
+    is_out_of_memory = True
 
     def allocate(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         sizes.append(len(inputs[0]))
-        if sizes[-1] > FITS and (folder.name != "one" or rank == size - 1):
+        if sizes[-1] > FITS and is_out_of_memory:
             raise RuntimeError("CUDA out of memory. Tried to allocate 1 GiB")
 
     model.model.layers[0].mlp.register_forward_pre_hook(allocate)
     found = score(model, byte_tokenizer(), TEXT, OTHER, batch_size=16).layers()
     assert found == expected and max(sizes) > FITS
-    print("halved together")
+    print("halved together", flush=True)
+    is_out_of_memory = rank == size - 1
+    score(model, byte_tokenizer(), TEXT, OTHER, batch_size=16)
     distributed.destroy_process_group()
 
 

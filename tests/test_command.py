@@ -84,8 +84,9 @@ def test_tatoeba_under_its_hub_name(
         assert signature_of(run.results, task)["n"] == "100"
 
 
-def test_all_of_flores_under_its_hub_name(model_folder: Path, tmp_path: Path) -> None:
-    """The command as installed, which finds the tasks among the harness's own."""
+def test_all_of_flores_under_its_hub_name(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     english = sentences(110)
     columns = {"eng_Latn": english} | {
         code: translated(english, place / len(FLORES_TARGETS), seed=place)
@@ -94,9 +95,9 @@ def test_all_of_flores_under_its_hub_name(model_folder: Path, tmp_path: Path) ->
     assert len(columns) == 204
     hub.write_flores(tmp_path, columns)
     chosen = json.dumps({"num_sentences": 12, "split": "dev"})
-    run = command(
-        tmp_path, *options(model_folder, "neuronxa_flores", "--metadata", chosen), cwd=tmp_path
-    )
+    monkeypatch.chdir(tmp_path)
+    arguments = options(model_folder, "neuronxa_flores", "--include_path", str(folder()))
+    run = command_here(tmp_path, *arguments, "--metadata", chosen)
     assert run.code == 0, run.stderr
     assert run.results is not None
     values = [
@@ -162,10 +163,13 @@ def test_accelerate_scores_as_the_plain_command(
     same_scores(run, run.results, alone)
 
 
-def test_two_processes_score_as_one_and_end_together(
+def test_three_processes_score_as_one_and_end_together(
     alone: CommandRun, model_folder: Path, made_up_tasks: Path, tmp_path: Path
 ) -> None:
-    """Each has all documents, 11 pairs: uneven shares. The second run meets a NaN in one share."""
+    """Uneven shares of 11 pairs; more processes than pairs; documents that the harness splits.
+
+    Last, one share has a sentence whose activations are NaN.
+    """
     model = tiny_llama()
     with torch.no_grad():
         model.get_input_embeddings().weight[byte_tokenizer()("%")["input_ids"][-1]] = float("nan")
@@ -175,42 +179,30 @@ def test_two_processes_score_as_one_and_end_together(
     far = (corpus / "far.txt").read_text(encoding="utf-8").splitlines()
     (corpus / "far.txt").write_text("\n".join([*far[:4], "5 %", *far[5:]]), encoding="utf-8")
     make_tasks(corpus, "made_up", "piv", tmp_path / "tasks")
-    run = command(
-        tmp_path / "ended",
-        *(*own_text(model_folder, made_up_tasks), *to(tmp_path / "whole")),
-        *("--then", *STOCK, *own_text(tmp_path / "model", tmp_path / "tasks")),
-        launcher=(*TORCHRUN, "2", *OWN_TASKS_ONLY),
-    )
-    same_scores(run, written(tmp_path / "whole"), alone)
-    shared, *_ = passed(run)
-    assert [shared] < passed(alone), "each process encodes its own share"
-    assert run.code != 0
-    assert run.results is None
-    # The launcher may end the other process before it has said the same.
-    message = "neuronxa: error: neuron activation of layer 1 is NaN or infinite for the sentence"
-    assert f"{message} '5 %'" in run.stderr
-    assert "Connection closed" not in run.stderr, "the other process was left waiting"
-
-
-def test_three_processes_score_as_one(
-    alone: CommandRun, model_folder: Path, made_up_tasks: Path, tmp_path: Path
-) -> None:
-    """More processes than documents; then documents that the harness splits, unevenly."""
     arguments = own_text(model_folder, made_up_tasks)
     limited = (*arguments, "--limit", "2", "--log_samples")
     run = command(
-        tmp_path / "split",
-        *(*limited, *to(tmp_path / "two"), "--then", SPLIT_DOCUMENTS, *arguments),
+        tmp_path / "ended",
+        *(*arguments, *to(tmp_path / "whole")),
+        *("--then", *STOCK, *limited, *to(tmp_path / "two")),
+        *("--then", SPLIT_DOCUMENTS, *arguments, *to(tmp_path / "split")),
+        *("--then", *STOCK, *own_text(tmp_path / "model", tmp_path / "tasks")),
         launcher=(*TORCHRUN, "3", *OWN_TASKS_ONLY),
     )
-    assert run.code == 0, run.stderr
     two_alone = command_here(tmp_path / "two_alone", *limited)
     assert two_alone.results is not None, two_alone.stderr
     assert signature_of(two_alone.results, "made_up_near")["n"] == "2"
     same_scores(run, written(tmp_path / "two"), two_alone)
-    same_scores(run, run.results, alone)
-    _, split = passed(run)
-    assert [split] < passed(alone), "each process encodes its own share"
+    for name in ("whole", "split"):
+        same_scores(run, written(tmp_path / name), alone)
+    whole, _, split, *_ = passed(run)
+    assert [whole] < passed(alone) > [split], "each process encodes its own share"
+    assert run.code != 0
+    assert run.results is None
+    # The launcher may end the other processes before they have said the same.
+    message = "neuronxa: error: neuron activation of layer 1 is NaN or infinite for the sentence"
+    assert f"{message} '5 %'" in run.stderr
+    assert "Connection closed" not in run.stderr, "the other processes were left waiting"
 
 
 def test_two_machines_score_as_one_or_say_that_they_cannot(

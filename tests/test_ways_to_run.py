@@ -47,16 +47,17 @@ FAMILIES = {
     "bloom": "causal",
     "falcon": "causal",
     "gemma2": "causal",
+    "glm": "causal",
     "gpt2": "causal",
     "gpt_neox": "causal",
     "llama": "causal",
-    "mistral": "causal",
     "mt5": "seq2seq",
     "olmo2": "causal",
     "opt": "causal",
     "phi3": "causal",
     "qwen2": "causal",
     "qwen3": "causal",
+    "starcoder2": "causal",
     "xlm-roberta": "causal",
 }
 COMPILED = set(FAMILIES) if "NEURONXA_COMPILER" in os.environ else {"bert", "llama"}
