@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
+from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products, workspace
 
 EXCHANGED_BYTES = 2**25
 """Processes exchange as many layers of similarities at a time as fit into this size."""
@@ -129,6 +129,7 @@ def _similarities(
     pivot: Iterable[Tensor], target: Iterable[Tensor], pairs: Sequence[int] | None, combine: Combine
 ) -> Iterator[Tensor]:
     """`[n, m]` float64 similarities at each layer."""
+    buffer = None
     for pivot_layer, target_layer in zip_longest(pivot, target):
         if pivot_layer is None or target_layer is None:
             raise NeuronXAError(
@@ -144,7 +145,9 @@ def _similarities(
             raise NeuronXAError(
                 f"{n} pivot vectors and {m} target vectors; expected as many of both"
             )
-        yield cosine(combine.sum(inner_products(pivot_layer, target_layer))).cpu()
+        if buffer is None:
+            buffer = workspace(pivot_layer, target_layer)
+        yield cosine(combine.sum(inner_products(pivot_layer, target_layer, buffer))).cpu()
 
 
 def _in_blocks(layers: Iterator[Tensor]) -> Iterator[Tensor]:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from neuronxa_task.errors import NeuronXAError
 
-BLOCK = 1024
-"""Features to convert to float64 at a time: four times as fast for wide layers, because they stay
-in the cache, and little memory for the millions of neurons that experts may have."""
+CONVERTED = 2**20
+"""Values to convert to float64 at a time: few enough to stay in the cache, also where experts have
+millions of neurons, and enough to keep several cores busy."""
 
 
 class InnerProducts(NamedTuple):
@@ -30,12 +30,24 @@ class InnerProducts(NamedTuple):
     target: Tensor
 
 
-def inner_products(pivot: Tensor, target: Tensor) -> InnerProducts:
+def workspace(pivot: Tensor, target: Tensor) -> Tensor:
+    """Memory for any number of calls of `inner_products` with as many vectors as these.
+
+    New memory for every call takes longer than the conversion to float64.
+    """
+    # By the pivot alone, which is the same in all processes: sums are then rounded alike.
+    width = max(CONVERTED // 2 // max(len(pivot), 1) // 64 * 64, 64)
+    rows = len(pivot) + len(target)
+    return torch.empty(rows, width, dtype=torch.float64, device=pivot.device)
+
+
+def inner_products(pivot: Tensor, target: Tensor, buffer: Tensor | None = None) -> InnerProducts:
     """Inner products of sentence vectors; equal vectors have bitwise equal products.
 
     Args:
         pivot: `[n, features]`, any dtype.
         target: `[m, features]`, any dtype.
+        buffer: a `workspace`, which is overwritten.
 
     Raises:
         NeuronXAError: the shapes do not match.
@@ -48,11 +60,10 @@ def inner_products(pivot: Tensor, target: Tensor) -> InnerProducts:
     target = target.to(pivot.device)
     cross = torch.zeros(len(pivot), len(target), dtype=torch.float64, device=pivot.device)
     squares = cross.new_zeros(len(pivot) + len(target))
-    # New memory for every block would take longer than the conversion.
-    buffer = cross.new_empty(len(squares), min(BLOCK, pivot.shape[1]))
-    for start in range(0, pivot.shape[1], BLOCK):
-        width = min(BLOCK, pivot.shape[1] - start)
-        block = buffer[:, :width]
+    buffer = workspace(pivot, target) if buffer is None else buffer
+    width = buffer.shape[1]
+    for start in range(0, pivot.shape[1], width):
+        block = buffer[:, : pivot.shape[1] - start]
         p, t = block.split([len(pivot), len(target)])
         p.copy_(pivot[:, start : start + width])
         t.copy_(target[:, start : start + width])
