@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
-from neuronxa_task.languages import to_flores
-from neuronxa_task.languages.benchmarks import patterns_of
 from neuronxa_task.results import Results
-from neuronxa_task.results.comparable import facts_of, require_same_settings
-from neuronxa_task.results.files import printable, read_files
-from neuronxa_task.results.identity import name_models
-from neuronxa_task.results.pivots import further_pivots, note_of_further, with_pivot
-from neuronxa_task.results.task_runs import place_of
+from neuronxa_task.results.comparable import require_same_settings
 from neuronxa_task.settings import SCORE_OF
 
 Floats = NDArray[np.float64]
@@ -48,84 +41,6 @@ Key = tuple[str, str, str]
 """Model, alignment benchmark, language."""
 
 
-def read_curves(
-    paths: Sequence[Path],
-    alignment: Sequence[str] = (),
-    *,
-    pivot: str | None = None,
-    allow_mixed: bool = False,
-) -> tuple[dict[Key, dict[str, Curve]], list[str]]:
-    """The curves of result files, by score; of a model's runs of a task the newest counts.
-
-    Args:
-        paths: files and folders.
-        alignment: alignment benchmarks; all for none.
-        pivot: which of a run's pivots; the first for `None`.
-        allow_mixed: go on where settings differ, and say so.
-
-    Returns:
-        The curves, and notes on what was left out.
-
-    Raises:
-        NeuronXAError: there are none, a benchmark or the pivot is not among them, or settings
-            differ.
-    """
-    import pandas as pd
-
-    files, notes = read_files(paths)
-    if pivot is not None:
-        files = [with_pivot(file, pivot) for file in files]
-    elif others := dict.fromkeys(name for file in files for name in further_pivots(file)):
-        notes.append(note_of_further(others))
-    pivots: set[str] = set()
-    names = name_models(files)
-    curves: dict[Key, dict[str, Curve]] = {}
-    signatures: dict[Key, str] = {}
-    damaged = []
-    for file, model in zip(files, names.of_file, strict=True):
-        for task in file.part("configs"):
-            metadata = file.metadata(task)
-            where = place_of(file, task, patterns_of())
-            if "stability" not in metadata or "signature" not in metadata or where is None:
-                continue
-            key = (model, where.benchmark, where.language)
-            if pivot is not None:
-                of_task = to_flores(facts_of(str(metadata["signature"])).get("pivot", ""))
-                if of_task != to_flores(pivot):
-                    pivots.add(printable(of_task))
-                    continue
-            try:
-                curves[key] = dict(_curves(metadata))
-            except (TypeError, ValueError, AttributeError):
-                damaged.append(task)
-            else:
-                signatures[key] = str(metadata["signature"])
-    if damaged:
-        notes.append(f"{len(damaged)} damaged curves left out: {one_of(damaged, at_most=5)}")
-    if pivots and not curves:
-        raise NeuronXAError(
-            f"no curve is with the pivot {pivot!r}; --pivot can be: {one_of(sorted(pivots))}"
-        )
-    if not curves:
-        raise NeuronXAError(
-            "no result file has curves; score the model with --metadata "
-            "'{\"stability\": true}', as in lm_eval --tasks neuronxa_flores_core --metadata "
-            f"'{{\"stability\": true}}'{''.join(f'; {note}' for note in notes[:2])}"
-        )
-    known = sorted({benchmark for _, benchmark, _ in curves})
-    if missing := [name for name in alignment if name not in known]:
-        raise NeuronXAError(
-            f"no curves of {one_of(map(repr, missing))}; found: {one_of(known)}"
-            + did_you_mean(missing[0], known)
-        )
-    if alignment:
-        curves = {key: of for key, of in curves.items() if key[1] in alignment}
-    rows = [(*key, signatures[key]) for key in curves]
-    table = pd.DataFrame(rows, columns=["model", "benchmark", "language", "signature"])
-    mixed = require_same_settings(table, allow_mixed=allow_mixed)
-    return curves, [*notes, *names.notes, *names.hints, *mixed]
-
-
 def curves_of(results: Results) -> tuple[dict[Key, dict[str, Curve]], list[str]]:
     """The curves among results, by score, and a note on those that are damaged.
 
@@ -146,6 +61,39 @@ def curves_of(results: Results) -> tuple[dict[Key, dict[str, Curve]], list[str]]
             damaged.append(" ".join(key))
     notes = [f"{len(damaged)} damaged curves left out: {one_of(damaged, at_most=5)}"]
     return curves, notes if damaged else []
+
+
+def chosen_curves(
+    results: Results, alignment: Sequence[str] = (), *, allow_mixed: bool = False
+) -> tuple[dict[Key, dict[str, Curve]], list[str]]:
+    """The curves to show, by score, and notes on them.
+
+    Args:
+        results: what was read.
+        alignment: alignment benchmarks; all for none.
+        allow_mixed: go on where settings differ, and say so.
+
+    Raises:
+        NeuronXAError: there are no curves, or none of a benchmark, or settings differ.
+    """
+    curves, notes = curves_of(results)
+    if not curves:
+        raise NeuronXAError(
+            "no result file has curves; score the model with --metadata "
+            "'{\"stability\": true}', as in lm_eval --tasks neuronxa_flores_core --metadata "
+            f"'{{\"stability\": true}}'{''.join(f'; {note}' for note in notes)}"
+        )
+    known = sorted({benchmark for _, benchmark, _ in curves})
+    if missing := [name for name in alignment if name not in known]:
+        raise NeuronXAError(
+            f"no curves of {one_of(map(repr, missing))}; found: {one_of(known)}"
+            + did_you_mean(missing[0], known)
+        )
+    if alignment:
+        curves = {key: of for key, of in curves.items() if key[1] in alignment}
+    keys = results.table[["model", "benchmark", "language"]].itertuples(index=False, name=None)
+    compared = results.table[[key in curves for key in keys]]
+    return curves, [*notes, *require_same_settings(compared, allow_mixed=allow_mixed)]
 
 
 def _curves(metadata: Mapping[str, Any]) -> Iterator[tuple[str, Curve]]:

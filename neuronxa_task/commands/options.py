@@ -132,11 +132,11 @@ def names(text: str | None) -> list[str]:
 
 def read(
     results: Sequence[Path],
-    pattern: Sequence[str] | None,
-    alias: Sequence[str] | None,
-    num_fewshot: int | None,
-    chat_template: bool | None,
-    pivot: str | None,
+    pattern: Sequence[str] | None = None,
+    alias: Sequence[str] | None = None,
+    num_fewshot: int | None = None,
+    chat_template: bool | None = None,
+    pivot: str | None = None,
 ) -> Results:
     """Read result files according to the shared options."""
     from neuronxa_task.results import RunChoice, read_results

@@ -30,10 +30,9 @@ def pairs(
     from neuronxa_task.report.asked import pair_map
     from neuronxa_task.report.chart import Chart, Section
     from neuronxa_task.report.pictures import Studio
-    from neuronxa_task.results import read_results
     from neuronxa_task.tables import write
 
-    read = read_results(results)
+    read = options.read(results)
     matrices, notes_of_pairs = pair_matrices(read, options.names(scores))
     if not matrices:
         raise NeuronXAError(

@@ -29,7 +29,7 @@ def stability(
     Example: neuronxa stability results/ --output stability/
     """
     from neuronxa_task.analysis.stability import stability as stability_of
-    from neuronxa_task.analysis.stability_curves import read_curves
+    from neuronxa_task.analysis.stability_curves import chosen_curves
     from neuronxa_task.analysis.stability_text import (
         shown_curves,
         shown_rankings,
@@ -39,12 +39,13 @@ def stability(
     from neuronxa_task.report.stability_lines import draw_curves
     from neuronxa_task.tables import write
 
-    curves, read_notes = read_curves(
-        results, options.names(alignment), pivot=pivot, allow_mixed=allow_mixed_signatures
+    read = options.read(results, pivot=pivot)
+    curves, curve_notes = chosen_curves(
+        read, options.names(alignment), allow_mixed=allow_mixed_signatures
     )
     measured = stability_of(curves)
     typer.echo(summary_text(measured))
-    notes = [*measured.notes, *read_notes]
+    notes = [*measured.notes, *curve_notes, *read.notes]
     options.echo_notes(notes, full=False, more="--output FOLDER")
     if output is None:
         return
