@@ -267,6 +267,7 @@ def test_alignment_alone_makes_a_page_without_accuracy(tmp_path: Path) -> None:
     write_run(tmp_path / "results_0.json", "m", FLORES_CORE)
     page = page_of(read_results([tmp_path]))
     assert page.text.count("the results hold alignment only; run a benchmark") == 1
+    assert page.text.index("on average over") < page.text.index("the results hold alignment only")
     expected = ["languages-table", "layers", "heatmap", "retrieval", "reproduce"]
     assert sections(page) == expected
 
@@ -287,7 +288,7 @@ def test_means_are_over_the_languages_that_have_every_column(
     page = page_of(of_one_model)
     in_file = json.loads(one_model.read_text(encoding="utf-8"))["results"]
     (row,) = (row for row in page.rows if row and row[0].startswith("Mean of the"))
-    assert row[0] == "Mean of the5languages that have every column"
+    assert row[0] == "Mean of the5languages with a value in every column"
     names = [f"neuronxa_flores_{code}" for code in FLORES_CORE[:5]]
     expected = [
         np.mean([in_file[name][f"{score},none"] for name in names])
@@ -625,7 +626,23 @@ def test_the_page_says_what_the_best_models_numbers_mean(two_models: Results) ->
     said = str(reading(content))
     assert f"NASCA is {mean:.2f} on average over {len(values)} languages" in said
     assert f"highest in {language_of(best).name} ({values[best]:.2f})" in said
+    other = content.numbers[content.models[1], content.texts[0], "nasca"].values()
+    mean, name = np.mean([number.value for number in other]), content.models[1].rpartition("/")[2]
+    assert said.endswith(f"The mean of the other model is {mean:.2f} ({name}).")
     assert said in page_of(two_models).text
+
+
+def test_many_other_models_are_given_by_their_range(tmp_path: Path) -> None:
+    for number in range(7):
+        write_run(tmp_path / f"{number}.json", f"org/m{number}", FLORES_CORE)
+    content = Content(read_results([tmp_path]), Selection())
+    means = [
+        np.mean([number.value for number in of_model.values()])
+        for model in content.models[1:]
+        if (of_model := content.numbers[model, content.texts[0], "nasca"])
+    ]
+    expected = f"The other 6 models have means of {min(means):.2f} to {max(means):.2f}."
+    assert str(reading(content)).endswith(expected)
 
 
 def test_models_that_differ_in_weights_alone_share_a_signature(two_models: Results) -> None:

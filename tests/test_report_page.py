@@ -250,7 +250,7 @@ def shown_means(reader: Reader) -> list[str]:
 
 def test_means_follow_the_filter_and_are_of_the_same_languages(reader: Reader) -> None:
     before = shown_means(reader)
-    assert before[0] == "Mean of the 5 languages that have every column"
+    assert before[0] == "Mean of the 5 languages with a value in every column"
     has_all = [text != "–" for text in reader.column("xnli")]
     for column, said in (("NASCA", before[1]), ("belebele", before[4])):
         cells = zip(reader.column(column), has_all, strict=True)
@@ -261,7 +261,7 @@ def test_means_follow_the_filter_and_are_of_the_same_languages(reader: Reader) -
     reader.find("#search").send_keys("French")
     (french,) = reader.column("belebele")
     after = shown_means(reader)
-    assert after[0] == "Mean of the 1 languages that have every column"
+    assert after[0] == "Mean of the 1 languages with a value in every column"
     assert after[4] == french.partition("±")[0]
 
 

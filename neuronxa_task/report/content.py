@@ -125,7 +125,7 @@ class Content:
         self.unpaired = None
         if not self.joins:
             why = without_joins(selected, selection, [])
-            self.unpaired = f"No correlation: {'; '.join((*results.hints[:1], why))}."
+            self.unpaired = f"No correlation with accuracy: {'; '.join((*results.hints[:1], why))}."
         self.notes = (*results.notes, *selected.notes, *notes, *self._hybrids())
 
     def _best_first(self) -> list[str]:

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """The last part of each path or hub name, and the arguments in which the names differ.
+    """The last part of each path or hub name; for equal parts also the arguments that differ.
 
     Names that would become equal stay whole.
 
-    >>> short_names(["org/a-7b", "org/b-7b"])
-    {'org/a-7b': 'a-7b', 'org/b-7b': 'b-7b'}
+    >>> short_names(["org/a-7b", "org/b-7b [dtype=float16]"])
+    {'org/a-7b': 'a-7b', 'org/b-7b [dtype=float16]': 'b-7b'}
     >>> list(short_names(["org/a [x=1, y=2]", "org/a [y=2]"]).values())
     ['a [x=1]', 'a']
     """
     parts = {name: _parts(name) for name in names}
-    common = set.intersection(*(set(arguments) for _, arguments in parts.values())) if parts else ()
+    shared: dict[str, set[str]] = {}
+    for base, arguments in parts.values():
+        shared[base] = shared.get(base, set(arguments)) & set(arguments)
     short = {
-        name: _joined(base, [argument for argument in arguments if argument not in common])
+        name: _joined(base, [argument for argument in arguments if argument not in shared[base]])
         for name, (base, arguments) in parts.items()
     }
     made = list(short.values())

@@ -182,7 +182,7 @@ def _facts(content: Content) -> Iterator[tuple[str, str]]:
     if content.metrics:
         yield "Accuracy on", ", ".join(content.metrics)
     dates = sorted(str(date)[:10] for date in content.table["date"])
-    yield "Runs of", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    yield "Run on", dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
 
 
 def _charts(

@@ -8,6 +8,8 @@ from neuronxa_task.languages import language
 from neuronxa_task.report.content import Content
 from neuronxa_task.report.names import short_names
 
+MOST_NAMED = 4
+
 
 def reading(content: Content) -> str | None:
     """How to read the first score of the best aligned model; `None` without alignment."""
@@ -30,8 +32,25 @@ def reading(content: Content) -> str | None:
         + f": in {where}, about {100 * mean:.0f} of 100 sentence pairs find each other"
     )
     if len(values) == 1:
-        return f"{said}, in {language(highest).name}."
+        return f"{said}, in {language(highest).name}.{_others(content)}"
     return (
         f"{said}. It is highest in {language(highest).name} ({values[highest]:.2f}) and lowest in "
-        f"{language(lowest).name} ({values[lowest]:.2f})."
+        f"{language(lowest).name} ({values[lowest]:.2f}).{_others(content)}"
     )
+
+
+def _others(content: Content) -> str:
+    """Means of the other models, which may be copies with random weights; empty for none."""
+    names = short_names(content.models)
+    means = [
+        (fmean(number.value for number in numbers.values()), names[model])
+        for model in content.models[1:]
+        if (numbers := content.numbers.get((model, content.texts[0], content.scores[0])))
+    ]
+    if not means:
+        return ""
+    if len(means) > MOST_NAMED:
+        low, high = min(means), max(means)
+        return f" The other {len(means)} models have means of {low[0]:.2f} to {high[0]:.2f}."
+    listed = ", ".join(f"{mean:.2f} ({name})" for mean, name in means)
+    return f" The mean of the other {'model' if len(means) == 1 else 'models'} is {listed}."
