@@ -23,7 +23,7 @@ from neuronxa_task.ffn import find_body, find_sites
 from neuronxa_task.scoring.alignment import Retrieval
 from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
-from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products
+from neuronxa_task.scoring.similarity import InnerProducts, cosine, inner_products, workspace
 from neuronxa_task.scoring.tensor_parallel import Split, owned_columns
 
 pytestmark = pytest.mark.slow
@@ -92,11 +92,12 @@ def test_equal_sentences_tie_in_parts_too() -> None:
     assert weak.logical_not().nonzero()[:, 0].tolist() == [3, 100]
 
 
-@pytest.mark.parametrize("block", [1, 7, 64, 65])
-def test_blocks_of_features_change_nothing(block: int) -> None:
-    pivot, target = vectors(6, 64), vectors(5, 64, seed=1)
+@pytest.mark.parametrize("converted", [1, 2000, 10_000])
+def test_blocks_of_features_change_nothing(converted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pivot, target = vectors(6, 200), vectors(5, 200, seed=1)
     expected = pivot.double() @ target.double().T
-    buffer = torch.full((11, block), torch.nan, dtype=torch.float64)  # what another call left
+    monkeypatch.setattr("neuronxa_task.scoring.similarity.CONVERTED", converted)
+    buffer = workspace(pivot, target).fill_(torch.nan)  # what another call left
     found = inner_products(pivot, target, buffer)
     torch.testing.assert_close(found.cross, expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(found.pivot, pivot.double().norm(dim=1) ** 2)

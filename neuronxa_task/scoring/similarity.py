@@ -35,10 +35,13 @@ def workspace(pivot: Tensor, target: Tensor) -> Tensor:
 
     New memory for every call takes longer than the conversion to float64.
     """
+    values = (len(pivot) + len(target)) * _features_at_a_time(len(pivot))
+    return torch.empty(values, dtype=torch.float64, device=pivot.device)
+
+
+def _features_at_a_time(pivots: int) -> int:
     # By the pivot alone, which is the same in all processes: sums are then rounded alike.
-    width = max(CONVERTED // 2 // max(len(pivot), 1) // 64 * 64, 64)
-    rows = len(pivot) + len(target)
-    return torch.empty(rows, width, dtype=torch.float64, device=pivot.device)
+    return max(CONVERTED // 2 // max(pivots, 1) // 64 * 64, 64)
 
 
 def inner_products(pivot: Tensor, target: Tensor, buffer: Tensor | None = None) -> InnerProducts:
@@ -61,9 +64,10 @@ def inner_products(pivot: Tensor, target: Tensor, buffer: Tensor | None = None) 
     cross = torch.zeros(len(pivot), len(target), dtype=torch.float64, device=pivot.device)
     squares = cross.new_zeros(len(pivot) + len(target))
     buffer = workspace(pivot, target) if buffer is None else buffer
-    width = buffer.shape[1]
+    width = _features_at_a_time(len(pivot))
     for start in range(0, pivot.shape[1], width):
-        block = buffer[:, : pivot.shape[1] - start]
+        features = min(width, pivot.shape[1] - start)
+        block = buffer[: len(squares) * features].view(len(squares), features)
         p, t = block.split([len(pivot), len(target)])
         p.copy_(pivot[:, start : start + width])
         t.copy_(target[:, start : start + width])
