@@ -139,11 +139,11 @@ def floor_text(
             "",
             *blocks,
             "",
-            "How to read it: these weights have learned nothing. They score by names, numbers and",
-            "punctuation that translations share, as far as the tokenizer shows them. Where the",
-            "model itself scores no more than this, its score is no sign of alignment.",
-            "Another --seed is another copy. The same run of the model itself:",
+            "How to read it: these weights have learned nothing. Their scores come from names,",
+            "numbers and punctuation that translations share, as far as the tokenizer shows them.",
+            "If the model itself scores no higher, its score is not a sign of alignment.",
+            "Another --seed makes another copy. To run the model itself in the same way:",
             f"  {command} --output_path RESULTS",
-            f"Both beside each other: neuronxa report RESULTS {shlex.quote(str(path))}",
+            f"To compare the two: neuronxa report RESULTS {shlex.quote(str(path))}",
         ]
     )

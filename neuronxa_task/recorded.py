@@ -1,4 +1,4 @@
-"""What a task records in its metadata, for the result file, beside the harness's metrics."""
+"""What a task records in its metadata, for the result file, besides the harness's metrics."""
 
 from __future__ import annotations
 

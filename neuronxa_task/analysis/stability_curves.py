@@ -70,8 +70,8 @@ def chosen_curves(
 
     Args:
         results: what was read.
-        alignment: alignment benchmarks; all for none.
-        allow_mixed: go on where settings differ, and say so.
+        alignment: alignment benchmarks; all of them if empty.
+        allow_mixed: continue if settings differ, and say so.
 
     Raises:
         NeuronXAError: there are no curves, or none of a benchmark, or settings differ.

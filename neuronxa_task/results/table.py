@@ -46,9 +46,8 @@ class Results:
         pivots: pivot language of each alignment benchmark that has one pivot throughout.
         commands: the `lm_eval` command of each file that the table draws on.
         notes: what was left out, replaced or joined, counted; the hints among them.
-        uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
-            intervals of its scores, how far shared tokens alone find the pairs, and how far each
-            pair is aligned.
+        uncertainties: for each (model, alignment benchmark, language) whose file has them, the
+            intervals of its scores, the surface baseline, and how far each pair is aligned.
         hints: which models may be the same one, and how to join them.
         recorded: of each (model, alignment benchmark, language) the `pairs` and `stability` that
             its file has, unchecked.
