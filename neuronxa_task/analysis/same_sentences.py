@@ -40,7 +40,8 @@ def sentence_differences(groups: Sequence[Floats]) -> list[SentenceDifference]:
     group. The test generalises to other sentences of this kind, with the languages as given.
     With m* the mean of a resample and m that of the data, the interval is m plus the quantiles of
     w·(m* − m), and p the share of resamples with |w·(m* − m)| ≥ |m|; w is `WIDER`.
-    p is at least 2 / 2^k where k sentences differ, the least that exchanging the two models could give.
+    p is at least 2 / 2^k where k sentences differ, the least that
+    exchanging the two models could give.
 
     Args:
         groups: `[pairs, tests]` for each group of languages with the same pivot sentences: what
