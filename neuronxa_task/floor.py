@@ -1,4 +1,4 @@
-"""`neuronxa floor`: what a copy of a model with random weights scores, on the same tasks."""
+"""`neuronxa floor`: scores of a copy of a model with random weights, on the same tasks."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def score_random_copy(
 def floor_table(path: Path) -> pd.DataFrame:
     """The scores of a result file, a row per benchmark and language.
 
-    Columns are `alignment`, `language`, `n`, and of each score its value and the ends of its 95 %
-    interval (`nasca`, `nasca_low`, `nasca_high`, …), and `surface`, the surface baseline. NaN
-    stands for what the file does not say.
+    Columns are `alignment`, `language`, `n`, for each score its value and the ends of its 95 %
+    interval (`nasca`, `nasca_low`, `nasca_high`, …), and `surface`, the surface baseline. Values
+    that the file lacks are NaN.
 
     Raises:
         NeuronXAError: it has no NeuronXA task.

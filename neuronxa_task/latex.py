@@ -26,7 +26,7 @@ FLOAT_LINES = 40
 WRAPPED = 90.0
 """pt: width of a column whose texts are broken."""
 KEYS_WIDTH = 240.0
-"""pt: at most, of the leading columns that are in every part of a table."""
+"""pt: greatest width of the leading columns that are in every part of a table."""
 PIECE = 40.0
 """pt: longest part of a word without a place to break the line, in a column of broken texts."""
 
@@ -90,7 +90,7 @@ class _Column:
 
     @property
     def is_same(self) -> bool:
-        """Whether it is one text in all of several rows, which the caption can say."""
+        """Whether several rows all have the same text, which can then move to the caption."""
         one = set(self.cells)
         return not self.is_number and len(self.cells) > 1 and len(one) == 1 and one != {""}
 
@@ -132,7 +132,7 @@ def _pieces(word: str) -> list[str]:
 
 
 def _parts(columns: Sequence[_Column]) -> list[list[_Column]]:
-    """The columns, as many to a table as fit its width; the leading texts are in every one."""
+    """Split the columns into tables that fit the page; the leading texts are in every one."""
     by_width = sorted(columns, key=lambda column: -column.natural)
     for column in by_width:
         if _total(columns) > TEXT_WIDTH and not column.is_number and column.natural > WRAPPED:

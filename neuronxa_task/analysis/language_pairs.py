@@ -45,7 +45,7 @@ def pair_matrices(results: Results, scores: Sequence[str]) -> tuple[list[PairMat
     """The matrices of every model and parallel text that has pairs of three or more languages.
 
     Args:
-        results: what was read.
+        results: the results to use.
         scores: the scores that are wanted.
 
     Returns:

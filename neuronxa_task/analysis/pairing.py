@@ -30,7 +30,7 @@ ALIGNMENT_ONLY = (
 
 @dataclass(frozen=True, eq=False)
 class AccuracyJoin:
-    """One model's alignment on one corpus beside its accuracy on one benchmark.
+    """One model's alignment on one corpus, joined with its accuracy on one benchmark.
 
     Attributes:
         model: name of the model.

@@ -56,7 +56,7 @@ class Stability:
     Attributes:
         table: in `COLUMNS`: of each model, benchmark and score a row per size for each language,
             and for the mean over those languages that have the same number of pairs.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame

@@ -37,7 +37,7 @@ def write_report(
     """Write `report.html`, `languages.csv`, `languages.tex` and `pictures/`.
 
     Args:
-        results: what was read.
+        results: the results to use.
         output: folder; created if it does not exist.
         title: heading of the page.
         selection: which of the results are compared.

@@ -36,7 +36,7 @@ class AllCharts(Charts):
         return self._pairs[1]
 
     def pairs(self) -> Section:
-        """Languages by languages as colour, beside their tree."""
+        """The matrix of languages as colour, with their tree beside it."""
         charts = []
         for matrix in self._pairs[0]:
             if matrix.alignment not in self.content.texts:

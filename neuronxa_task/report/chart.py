@@ -147,7 +147,7 @@ class Heatmap:
 
 @dataclass(frozen=True, eq=False)
 class PairMap:
-    """Languages by languages as colour, beside their tree.
+    """A matrix of languages as colour, with their tree beside it.
 
     Attributes:
         names: of the languages, in the tree's order.
@@ -207,7 +207,7 @@ class Chart:
 
     Attributes:
         name: in files' names.
-        caption: what a reader, and a screen reader, is told.
+        caption: text below the chart, also for screen readers.
         keys: the option of each menu that shows the chart.
         drawings: one, or the parts of one that is too long.
     """

@@ -85,8 +85,8 @@ class Inliner:
 
         Args:
             svg: what `svg_of` made of it.
-            drawn: what the page adds.
-            summary: what a screen reader says.
+            drawn: its tooltips and other additions for the page.
+            summary: text for screen readers.
         """
         root = ElementTree.fromstring(svg)
         _without_namespaces(root)
@@ -118,7 +118,7 @@ class Inliner:
         )
 
     def _tell(self, root: ElementTree.Element, drawn: Drawn) -> None:
-        """Let marks and cells say what they are.
+        """Add tooltips to marks and cells.
 
         A group of marks has `data-tips`, for each mark the number of its name, and a value for
         each of `data-of`.
@@ -159,7 +159,7 @@ class Inliner:
             group[:] = [path]
 
     def _define(self, root: ElementTree.Element) -> None:
-        """Move what is referred to into the definitions, and take all other ids away."""
+        """Move elements that others refer to into the definitions, and remove all other ids."""
         names: dict[str, str] = {}
         for parent in list(root.iter("defs")):
             for child in list(parent):

@@ -27,7 +27,7 @@ PER_LAYER = (
     *("layers", "stability", "intervals", "surface", "pairs", "pivots"),
     *("aligned_layers", "pivot_hash"),
 )
-"""What a NeuronXA task records beside its scores: nearly all of a file, and not in the table."""
+"""What a NeuronXA task records besides its scores: most of a file, and not in the table."""
 
 
 def read_many(

@@ -59,7 +59,7 @@ def _of_pivots(file: ResultFile, task: str) -> Mapping[str, Mapping[str, Any]]:
 def _pairs(pairs: Any, before: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
     """Scores with other languages, of the language that the pivot is compared with.
 
-    The pivot's own task compares another language with it, of which one pair is known here.
+    The pivot's own task compares it with another language, so only that pair is known here.
     """
     old, new = before.get("target"), entry.get("target")
     if old == new or not isinstance(pairs, dict):

@@ -54,7 +54,7 @@ class AllRows:
     product: Tensor
 
     def by_expert(self) -> Iterator[Rows]:
-        """The rows of every expert that has any."""
+        """The rows of each expert to which tokens were routed."""
         router, tokens = self.router[self.slots], self.keys % self.tokens_of_batch
         of_row = self.keys // self.tokens_of_batch
         start = 0
