@@ -55,7 +55,7 @@ ChatTemplate = Annotated[
 Pivot = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        help="Pivot language to use if a run has several (FLORES code); by default its first."
+        help="Pivot language to use if a run has several (FLORES code); by default its first one."
     ),
 ]
 Scores = Annotated[
