@@ -22,8 +22,8 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -o addopts= --nbmake examples
 
-# Each of the two workers has one core. Their many processes share what Python compiles, also where
-# the machine's own environment forbids it to write that.
+# Each of the two workers has one core. Their many processes share what Python compiles, even where
+# the machine's own environment forbids writing it.
 test fast: export OMP_NUM_THREADS = 1
 test fast: export PYTHONDONTWRITEBYTECODE =
 

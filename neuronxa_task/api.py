@@ -73,8 +73,8 @@ def score(
 ) -> Alignment | dict[str, Alignment]:
     """Score how well `model` aligns parallel sentences.
 
-    Each distinct sentence passes the model once, so several languages are scored faster in one
-    call. Memory holds the states of the pivot and of one language at a time.
+    Each distinct sentence passes through the model once, so several languages are scored faster in
+    one call. Memory holds the states of the pivot and of one language at a time.
 
     Args:
         model: any Hugging Face model with feed-forward neurons; it may be compiled, data parallel
@@ -85,20 +85,21 @@ def score(
         pivot: n sentences.
         target: their n translations, in the same order; or a mapping of languages to such
             translations.
-        batch_size: sentences per forward pass; halved where a batch does not fit in memory.
+        batch_size: sentences per forward pass; halved if a batch does not fit in memory.
         nas_site: activation whose sign is the neuron's state.
         nav_site: activation whose magnitude is the neuron's value.
         pooling: how tokens become a sentence vector.
-        expert_values: whether an expert's neurons count times the router's weight.
+        expert_values: whether the values of an expert's neurons are multiplied by the router's
+            weight.
         side: which half of an encoder-decoder model is read.
 
     Returns:
-        The alignment of `target` with the pivot; of a mapping, a dictionary with the alignment of
+        The alignment of `target` with the pivot; for a mapping, a dictionary with the alignment of
         each language.
 
     Raises:
-        NeuronXAError: lists of unequal length or of fewer than two sentences, what is no sentence
-            or an empty one, a model without feed-forward neurons, or activations that are not
+        NeuronXAError: lists of unequal length or of fewer than two sentences, an item that is empty
+            or not a sentence, a model without feed-forward neurons, or activations that are not
             finite.
 
     Example:

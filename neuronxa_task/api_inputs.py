@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def require_model(model: object) -> None:
-    """Refuse what is no loaded model.
+    """Refuse anything but a loaded model.
 
     Raises:
-        NeuronXAError: it is the name of one, or something else.
+        NeuronXAError: it is a model's name, or something else.
     """
     if isinstance(model, nn.Module):
         return
@@ -30,7 +30,7 @@ def checked_tokenizer(tokenizer: Any) -> PreTrainedTokenizerBase:
     """The tokenizer that is given, or that a processor holds.
 
     Raises:
-        NeuronXAError: it is none.
+        NeuronXAError: it is not a tokenizer.
     """
     for candidate in (tokenizer, getattr(tokenizer, "tokenizer", None)):
         if callable(candidate) and hasattr(candidate, "all_special_ids"):
@@ -51,8 +51,8 @@ def parallel_text(
         target: their translations (a language called `target`), or a mapping of languages to them.
 
     Raises:
-        NeuronXAError: lists of unequal length or of fewer than two sentences, or what is no
-            sentence or an empty one.
+        NeuronXAError: lists of unequal length or of fewer than two sentences, or an item that is
+            empty or not a sentence.
     """
     several = isinstance(target, Mapping)
     targets: dict[str, Any] = dict(target) if isinstance(target, Mapping) else {"target": target}

@@ -16,14 +16,14 @@ from neuronxa_task.settings import SCORE_OF
 class AlignmentCallback(TrainerCallback):
     """Scores alignment at every evaluation and logs it where the trainer logs.
 
-    When: after each evaluation of the trainer, that is every `eval_steps` or epochs as
-    `eval_strategy` says, and on `trainer.evaluate()`; never during training steps. With several
-    evaluation data sets the trainer evaluates, and so scores, once for each.
+    When: after each evaluation of the trainer, as `eval_strategy` and `eval_steps` say, and on
+    `trainer.evaluate()`; never during training steps. With several evaluation data sets, the
+    trainer evaluates, and so scores, once for each.
 
     What: `eval_nasca_<language>`, `eval_navca_<language>`, `eval_mexa_<language>`, and their means
     over languages `eval_nasca`, `eval_navca`, `eval_mexa`, all 0 to 1. They are among the
     evaluation's metrics, so `metric_for_best_model="eval_nasca"` (with
-    `greater_is_better=True`) keeps the checkpoint that is aligned best.
+    `greater_is_better=True`) keeps the checkpoint with the best alignment.
 
     Example:
         ```python
@@ -58,9 +58,9 @@ class AlignmentCallback(TrainerCallback):
 
         Args:
             trainer: the trainer, with the model to score and the tokenizer as `processing_class`.
-            pivot: n sentences; 100 or more give scores that differ by little between samples.
+            pivot: n sentences; with 100 or more, scores differ little between samples.
             targets: their n translations, by language.
-            batch_size: sentences per forward pass; halved where a batch does not fit in memory.
+            batch_size: sentences per forward pass; halved if a batch does not fit in memory.
 
         Raises:
             NeuronXAError: a trainer without tokenizer, no target language, or sentences that cannot

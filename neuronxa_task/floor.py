@@ -1,4 +1,4 @@
-"""`neuronxa floor`: what a copy of a model with random weights scores, on the same tasks."""
+"""`neuronxa floor`: scores of a copy of a model with random weights, on the same tasks."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def score_random_copy(
 def floor_table(path: Path) -> pd.DataFrame:
     """The scores of a result file, a row per benchmark and language.
 
-    Columns are `alignment`, `language`, `n`, and of each score its value and the ends of its 95 %
-    interval (`nasca`, `nasca_low`, `nasca_high`, …), and `surface`, the surface baseline. NaN
-    stands for what the file does not say.
+    Columns are `alignment`, `language`, `n`, for each score its value and the ends of its 95 %
+    interval (`nasca`, `nasca_low`, `nasca_high`, …), and `surface`, the surface baseline. Values
+    that the file lacks are NaN.
 
     Raises:
         NeuronXAError: it has no NeuronXA task.
@@ -139,11 +139,11 @@ def floor_text(
             "",
             *blocks,
             "",
-            "How to read it: these weights have learned nothing. They score by names, numbers and",
-            "punctuation that translations share, as far as the tokenizer shows them. Where the",
-            "model itself scores no more than this, its score is no sign of alignment.",
-            "Another --seed is another copy. The same run of the model itself:",
+            "How to read it: these weights have learned nothing. Their scores come from names,",
+            "numbers and punctuation that translations share, as far as the tokenizer shows them.",
+            "If the model itself scores no higher, its score is not a sign of alignment.",
+            "Another --seed makes another copy. To run the model itself in the same way:",
             f"  {command} --output_path RESULTS",
-            f"Both beside each other: neuronxa report RESULTS {shlex.quote(str(path))}",
+            f"To compare the two: neuronxa report RESULTS {shlex.quote(str(path))}",
         ]
     )

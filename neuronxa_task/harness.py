@@ -27,7 +27,7 @@ NAME = re.compile(
 """Matches the names in a task file's `task`, `group` and `tag`, also tags on several lines."""
 
 RANDOM_RUNNER, RANDOM_MODEL = "neuronxa_task.random_weights", "hf-random"
-"""The harness with a model of random weights in addition, and its name there."""
+"""The module that runs the harness with a random-weights model added, and that model's name."""
 
 QUIET = {
     "LMEVAL_LOG_LEVEL": "ERROR",

@@ -1,9 +1,9 @@
 """Tables in LaTeX that pdflatex compiles and that fit the width of a page's text.
 
 They need the packages booktabs, array and longtable and are made for 8 pt type (footnotesize of a
-10 pt document). A table that is too wide breaks the lines of its longest texts; what is still too
-wide leaves what is the same in all rows to the caption, and goes on in a further table, behind the
-same leading columns, which tell the rows apart.
+10 pt document). A table that is too wide breaks the lines of its longest texts; if it is
+still too wide, columns that are the same in all rows move to the caption, and the rest continues in
+a further table, which repeats the leading columns that tell the rows apart.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FLOAT_LINES = 40
 WRAPPED = 90.0
 """pt: width of a column whose texts are broken."""
 KEYS_WIDTH = 240.0
-"""pt: at most, of the leading columns that are in every part of a table."""
+"""pt: greatest width of the leading columns that are in every part of a table."""
 PIECE = 40.0
-"""pt: of a word that goes on without a place to break a line, in a column of broken texts."""
+"""pt: longest part of a word without a place to break the line, in a column of broken texts."""
 
 PACKAGES = "% Needs \\usepackage{booktabs,array,longtable}"
 
@@ -90,7 +90,7 @@ class _Column:
 
     @property
     def is_same(self) -> bool:
-        """Whether it is one text in all of several rows, which the caption can say."""
+        """Whether several rows all have the same text, which can then move to the caption."""
         one = set(self.cells)
         return not self.is_number and len(self.cells) > 1 and len(one) == 1 and one != {""}
 
@@ -122,7 +122,7 @@ class _Column:
 
 
 def _pieces(word: str) -> list[str]:
-    """A word in pieces between which a line may break: behind its marks, and where it is long."""
+    """A word in pieces between which a line may break: after its marks, and where it is long."""
     pieces = [""]
     for mark in word:
         if width(pieces[-1] + mark) > PIECE or pieces[-1][-1:] in tuple("/_.,-"):
@@ -132,7 +132,7 @@ def _pieces(word: str) -> list[str]:
 
 
 def _parts(columns: Sequence[_Column]) -> list[list[_Column]]:
-    """The columns, as many to a table as fit its width; the leading texts are in every one."""
+    """Split the columns into tables that fit the page; the leading texts are in every one."""
     by_width = sorted(columns, key=lambda column: -column.natural)
     for column in by_width:
         if _total(columns) > TEXT_WIDTH and not column.is_number and column.natural > WRAPPED:
@@ -190,7 +190,7 @@ def is_numeric(cells: Sequence[str]) -> bool:
 def best(
     table: pd.DataFrame, columns: Sequence[str], *, lowest: bool = False
 ) -> set[tuple[int, int]]:
-    """Row and column of the highest (lowest) number of each of the columns; of equal ones, all."""
+    """Row and column of the highest (lowest) number in each column; all of them if equal."""
     cells = set()
     for name in columns:
         if name in table:
@@ -220,7 +220,7 @@ def best_within(
 
 
 def best_in_rows(table: pd.DataFrame, columns: Sequence[str]) -> set[tuple[int, int]]:
-    """Row and column of the highest number among some columns of each row; of equal ones, all."""
+    """Row and column of the highest number among some columns of each row; all of them if equal."""
     chosen = [list(table).index(name) for name in columns if name in table]
     return {
         (row, chosen[position])

@@ -96,7 +96,7 @@ def _escaped_mark(mark: str) -> str:
 
 
 def width(text: str, *, is_bold: bool = False) -> float:
-    """About how wide a text is in Computer Modern, in pt; rather too wide than too narrow."""
+    """Approximate width of a text in Computer Modern, in pt; too wide rather than too narrow."""
     ems = sum(map(_ems, unicodedata.normalize("NFC", text)))
     return EM * ems * (1.17 if is_bold else 1.0)
 

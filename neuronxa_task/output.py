@@ -1,4 +1,4 @@
-"""Check before the work that an output folder can be written."""
+"""Check that an output folder can be written, before the work starts."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def require_writable(folder: Path, option: str) -> None:
 def require_output_of_harness() -> None:
     """Check the folder of `lm_eval --output_path`; if it fails at the end, the harness only warns.
 
-    It is read from the command and the file named by --config, as the harness tells its tasks
-    nothing of it. The command's has precedence.
+    It is read from the command and the file named by --config, since the harness does not tell its
+    tasks. The command's has precedence.
 
     Raises:
         NeuronXAError: it cannot be written, or a file is in the way.

@@ -233,7 +233,7 @@ def processes_of(lm: HFLM) -> DataParallel:
         if index != lm.rank:
             raise NeuronXAError(
                 "lm_eval cannot share documents between the GPUs of several machines: process "
-                f"{index} has the rank {lm.rank} too; run each machine by itself, on some of the "
+                f"{index} also has the rank {lm.rank}; run each machine separately, on some of the "
                 "tasks"
             )
         return DataParallel(lm.rank, lm.world_size, torch.device(lm.device))

@@ -1,9 +1,9 @@
 """The harness's `hf` with random weights: a model's configuration and tokenizer, nothing learned.
 
 `python -m neuronxa_task.random_weights` is the command `lm_eval` with this model, `hf-random`. It
-depends on insides of the harness (lm_eval 0.4.10 to 0.4.13): `HFLM` reads the configuration in
-`_get_config`, makes its model in `_create_model`, and hands the latter model arguments that it does
-not know.
+depends on internals of the harness (lm_eval 0.4.10 to 0.4.13): `HFLM` reads the configuration in
+`_get_config`, makes its model in `_create_model`, and passes model arguments that it does not know
+to the latter.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def _dtype(given: Any) -> torch.dtype:
     """A dtype that is given as such or by its name."""
     known = given if isinstance(given, torch.dtype) else getattr(torch, str(given), None)
     if not isinstance(known, torch.dtype):
-        raise NeuronXAError(f"dtype is {given!r}; expected auto, or one of torch, such as bfloat16")
+        raise NeuronXAError(
+            f"dtype is {given!r}; expected auto, or a dtype of torch such as bfloat16"
+        )
     return known
 
 

@@ -1,4 +1,4 @@
-"""What a task records in its metadata, for the result file, beside the harness's metrics."""
+"""What a task records in its metadata, for the result file, besides the harness's metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuronxa_task.scoring.language_pairs import TaskFacts
 from neuronxa_task.settings import SCORE_OF
 
 Bits = tuple[str, ...]
-"""Bits by layer of one document, from the pivot and to it, for one pivot after the other."""
+"""Bits by layer of one document, from the pivot and to it, for each pivot in turn."""
 Directions = tuple[Bits, int]
 """The bits of one document, and its id."""
 
@@ -44,10 +44,10 @@ def record(
     stability: bool,
     pairs: bool,
 ) -> float:
-    """Record a representation's layers and what belongs to them; returns the best layer's fraction.
+    """Record a representation's layers and related facts; returns the best layer's fraction.
 
-    The first pivot's are recorded as the task's own, to which the harness's metrics belong, and
-    those of further pivots with their scores in `pivots`.
+    Those of the first pivot are the task's own, to which the harness's metrics belong. Those of
+    further pivots are recorded with their scores in `pivots`.
 
     Args:
         metadata: the task's, which is changed.

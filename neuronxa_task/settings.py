@@ -84,9 +84,9 @@ class Settings(StateSettings):
         sample: `first` for the first sentences, or the seed of a random sample.
         split: split of the data set.
         dataset: hub name or local path to use instead of the task's own data.
-        stability: record the scores of random subsets of the pairs, too.
-        pairs: score every pair of the run's languages, too.
-        max_batch_tokens: most tokens of a batch, padding included; `None` for no limit.
+        stability: also record the scores of random subsets of the pairs.
+        pairs: also score every pair of the run's languages.
+        max_batch_tokens: most tokens in a batch, padding included; `None` for no limit.
     """
 
     pivot: str | Sequence[str] = "eng_Latn"

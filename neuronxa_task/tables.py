@@ -107,14 +107,14 @@ def screen(
     indent: str = "",
     lengths: Sequence[int] = NAME_LENGTHS,
 ) -> str:
-    """As much of a table as fits a screen: its first rows and columns, and what is left out.
+    """As much of a table as fits a screen: its first rows and columns, and a count of the rest.
 
     Args:
         table: for people, as text.
         rows: at most.
         more: what shows the rest, such as `--output FOLDER`.
         indent: before each line.
-        lengths: to which names are shortened, one after the other, before columns are left out.
+        lengths: tried in turn to shorten names, before columns are left out.
     """
     columns = list(table.columns)
     names = [name for name in columns if not is_numeric([str(cell) for cell in table[name]])]

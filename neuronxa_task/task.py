@@ -288,7 +288,7 @@ def _warn_of_prompts(options: str) -> None:
 
 @cache
 def _warn_of_first_sentences(num_sentences: int | str) -> None:
-    """Said once in a run: the first Arabic pairs, say, are nearly all about one name and money."""
+    """Logged once in a run; the first Arabic pairs, say, are nearly all on one name and money."""
     if num_sentences != ALL:
         log.warning(
             "Tatoeba's first %s sentences are not representative; score a random sample with "

@@ -176,7 +176,7 @@ BAD: dict[str, tuple[Make, Sequence[str], str]] = {
     ),
     "link to itself": (linked("fra_Latn.txt"), ("--columns", "fra_Latn"), "no language 'fra_Latn'"),
     "link to nothing": (linked("nowhere"), ("--languages", "fra_Latn"), "no language 'fra_Latn'"),
-    "source links to itself": (link, (), "a link that leads nowhere or in a circle"),
+    "source links to itself": (link, (), "it is a broken or circular link"),
     "unreadable": (linked("/proc/self/mem"), (), "fra_Latn.txt cannot be read: "),
     "a device": (lambda root: Path("/dev/null"), (), "neither a file nor a folder"),
     "a split that is not there": (split_folders, ("--split", "nope"), "it has: dev, devtest"),

@@ -520,8 +520,8 @@ def test_models_with_one_side_and_short_benchmarks_are_noted(tmp_path: Path) -> 
     assert [pairing.benchmark for pairing in pairings] == ["belebele"]
     assert notes == [
         "not correlated, as only 1 languages have both: neuronxa_flores and xnli of org/model",
-        "left out, as they have alignment, no accuracy: aligned",
-        "left out, as they have accuracy, no alignment: measured",
+        "left out, as they have alignment but no accuracy: aligned",
+        "left out, as they have accuracy but no alignment: measured",
     ]
 
 
@@ -617,7 +617,7 @@ def test_languages_without_the_metric_are_counted(tmp_path: Path) -> None:
         "belebele of org/model has no acc in 1 of 7 languages: fra_Latn",
         "belebele of other has no acc in 1 of 1 languages: fra_Latn",
         "not correlated, as only 0 languages have both: neuronxa_flores and belebele of other",
-        "left out, as they have alignment, no accuracy: other",
+        "left out, as they have alignment but no accuracy: other",
     ]
 
 

@@ -75,7 +75,7 @@ def test_too_few_languages_have_no_partial_correlation() -> None:
     codes = ["fra_Latn", "deu_Latn", "arb_Arab", "hin_Deva", "swh_Latn", "zho_Hans"]
     draw = np.random.default_rng(0)
     x, y = draw.normal(size=(2, 6))
-    with pytest.raises(UndefinedCorrelation, match="6 languages are too few beside 2 covariates"):
+    with pytest.raises(UndefinedCorrelation, match="6 languages are too few for 2 covariates"):
         partial_correlation(Points(x, y, codes), covariates(codes), "pearson")
 
 

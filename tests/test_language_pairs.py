@@ -98,7 +98,7 @@ def test_a_language_without_every_pair_is_left_out_and_named(tmp_path: Path) -> 
     ((matrix,), notes) = pair_matrices(read_results([run.write(tmp_path)]), ["nasca"])
     assert set(matrix.values.index) == {"fra_Latn", "ita_Latn", "eng_Latn"}
     assert notes == [
-        "neuronxa_flores of org/model: 1 languages left out, without the score of every pair: "
+        "neuronxa_flores of org/model: 1 languages left out, without a score for every pair: "
         "hin_Deva"
     ]
 

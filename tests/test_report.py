@@ -582,7 +582,7 @@ def test_little_data_is_said_in_a_banner(tmp_path: Path) -> None:
     content = Content(read_results([path]), Selection())
     told = list(cautions(content))
     assert told[0].startswith("belebele ran with --limit 10")
-    assert told[1] == "neuronxa_flores was scored on 10 sentence pairs only; the default is 100."
+    assert told[1] == "neuronxa_flores was scored on only 10 sentence pairs; the default is 100."
     assert told[2].startswith("Few languages: 6.")
     page = page_of(content.results)
     assert all(caution in page.text for caution in told)

@@ -92,7 +92,7 @@ def test_a_file_is_dated_by_its_content_its_name_or_itself(tmp_path: Path) -> No
     dates = [read_file(path).date for path in (inside, named, plain)]
     assert dates == [5.0, 1_750_000_000.0, 1000.0]
     (note,) = (note for note in read_results([tmp_path]).notes if "date" in note)
-    assert note == "1 files have no date and count as of when they were last changed: results.json"
+    assert note == "1 files have no date, so the time of their last change is used: results.json"
 
 
 @pytest.mark.parametrize("date", [math.nan, 1e300, True, "yesterday", -1e300])
@@ -271,7 +271,7 @@ def test_runs_of_the_chosen_shots_are_read(tmp_path: Path) -> None:
     none, five, three = (RunChoice(num_fewshot=number) for number in (0, 5, 3))
     results = read_results([tmp_path], runs=none)
     assert sorted(results.downstream["value"]) == sorted([*ACCURACY, 0.9])
-    assert results.notes == ("4 results left out, with other settings than chosen (5 shots)",)
+    assert results.notes == ("4 results left out, with settings other than those chosen (5 shots)",)
     assert set(read_results([tmp_path], runs=five).downstream["value"]) == {0.99}
     with pytest.raises(NeuronXAError, match="there are runs with --num-fewshot 0, 5"):
         read_results([tmp_path], runs=three)

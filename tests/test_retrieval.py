@@ -68,7 +68,7 @@ def test_a_language_without_layers_is_named(tmp_path: Path) -> None:
     run = run_of({"fra_Latn": 0.9, "deu_Latn": 0.5}).aligned("spa_Latn", 0.8)
     run.write(tmp_path)
     ended = neuronxa("retrieval", tmp_path)
-    assert "languages without layers left out: spa_Latn of org/model" in ended.words
+    assert "left out, without values by layer: spa_Latn of org/model" in ended.words
     assert "2 head" in ended.words
     assert "all" not in ended.words.split("note")[0], "all are the head languages"
 

@@ -224,7 +224,7 @@ def _ends(name: str, interval: Interval | None) -> dict[str, float]:
 def _partial(
     name: str, groups: Sequence[Sequence[Points]], of: Callable[[Points], Partial]
 ) -> dict[str, float]:
-    """Columns of a partial correlation; of several samples, the mean of theirs if all have one."""
+    """Columns of a partial correlation; for several samples, their mean if all have one."""
     try:
         partials = [[of(points) for points in group] for group in groups]
     except UndefinedCorrelation:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "alignment", "score", "first", "second", "value")
 FEWEST = 3
-"""Languages from which on there is an order to show."""
+"""Fewest languages for which there is an order to show."""
 
 Cells = dict[tuple[str, str], float]
 
@@ -29,7 +29,7 @@ class PairMatrix:
         model: its name.
         alignment: the group of tasks.
         score: `nasca`, `navca` or `mexa`.
-        values: symmetric, languages by languages, their order by similarity; 1 on the diagonal.
+        values: symmetric, languages by languages, ordered by similarity; 1 on the diagonal.
         links: the tree of languages, as `scipy.cluster.hierarchy` writes it; of average linkage, at
             the distance 1 - score.
     """
@@ -45,7 +45,7 @@ def pair_matrices(results: Results, scores: Sequence[str]) -> tuple[list[PairMat
     """The matrices of every model and parallel text that has pairs of three or more languages.
 
     Args:
-        results: what was read.
+        results: the results to use.
         scores: the scores that are wanted.
 
     Returns:
@@ -65,7 +65,7 @@ def pair_matrices(results: Results, scores: Sequence[str]) -> tuple[list[PairMat
         languages, incomplete = _with_every_pair(of_model)
         if incomplete:
             notes.append(
-                f"{key[1]} of {key[0]}: {len(incomplete)} languages left out, without the score of "
+                f"{key[1]} of {key[0]}: {len(incomplete)} languages left out, without a score for "
                 f"every pair: {one_of(incomplete, at_most=5)}"
             )
         if len(languages) >= FEWEST:
@@ -82,9 +82,9 @@ def _cells(language: str, values: Mapping[Any, Any]) -> Cells:
 
 
 def _with_every_pair(cells: Cells) -> tuple[list[str], list[str]]:
-    """Languages of which every pair has a score, and the others.
+    """The largest set of languages found in which every pair has a score, and the others.
 
-    The language that lacks most is left out first.
+    The language that lacks the most scores is left out first.
     """
     known = {frozenset(pair) for pair in cells}
     names = sorted({name for pair in cells for name in pair})

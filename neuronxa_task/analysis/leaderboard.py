@@ -42,7 +42,7 @@ COLUMNS: Mapping[str, str] = {
     "pivot": "language that the others are compared with (FLORES code)",
     "n_languages": "number of languages in the means",
     **{score: f"mean {score.upper()} over the languages" for score in MEANS},
-    **{f"{score}_max": f"mean of the languages' best layer's {score.upper()}" for score in MEANS},
+    **{f"{score}_max": f"mean {score.upper()} at each language's best layer" for score in MEANS},
     **{
         f"{score}_{group}": f"mean {score.upper()} over the languages of this group; empty if none"
         for score in MEANS
@@ -62,13 +62,13 @@ COLUMNS: Mapping[str, str] = {
     "date": "start of the newest run (UTC)",
     **{
         f"{score}_stderr": f"mean of the languages' standard errors of {score.upper()}; the "
-        "languages share their sentences, so that their errors do not average out"
+        "languages share their sentences, so their errors do not average out"
         for score in MEANS
     },
 }
 """The columns that every leaderboard has, in their order, and what they hold.
 
-Behind them come, for each benchmark by its name, those of `ACCURACY_COLUMNS`. Later versions add
+They are followed by those of `ACCURACY_COLUMNS` for each benchmark, by its name. Later versions add
 columns only at the end of either.
 """
 

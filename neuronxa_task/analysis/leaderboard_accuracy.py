@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCURACY_COLUMNS: Mapping[str, str] = {
-    "accuracy_{benchmark}": "mean accuracy over the languages but the pivot, of those that all "
-    "models with the benchmark have",
+    "accuracy_{benchmark}": "mean accuracy over the languages that all models with the "
+    "benchmark have, without the pivot",
     "accuracy_{benchmark}_stderr": "mean of the languages' standard errors",
-    "accuracy_{benchmark}_languages": "languages that the mean is over",
-    "accuracy_{benchmark}_metric": "what is called accuracy",
+    "accuracy_{benchmark}_languages": "number of languages in the mean",
+    "accuracy_{benchmark}_metric": "the metric that is called accuracy here",
 }
 """The columns of a benchmark, in their order, and what they hold."""
 

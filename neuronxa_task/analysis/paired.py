@@ -32,9 +32,9 @@ class PairedDifference:
 def paired_difference(first: Floats, second: Floats) -> PairedDifference:
     """Wilcoxon's signed-rank test of two models in the same languages.
 
-    It speaks about further languages, and takes the sentences or questions as given. Languages in
-    which both models are equal do not count. p is exact up to 13 languages, and up to 50 where no
-    two differences are of the same size; else it is that of the normal distribution.
+    It generalises to other languages, and takes the sentences or questions as given. Languages in
+    which both models are equal do not count. p is exact up to 13 languages, and up to 50 if no
+    two differences have the same size; otherwise it is from the normal approximation.
 
     Args:
         first: `[n]`, one model's value in each language; at least one.

@@ -1,4 +1,4 @@
-"""Alignment beside accuracy: the languages that a model has both of."""
+"""Alignment beside accuracy, in the languages for which a model has both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIGNMENT_ONLY = (
 
 @dataclass(frozen=True, eq=False)
 class AccuracyJoin:
-    """One model's alignment on one corpus beside its accuracy on one benchmark.
+    """One model's alignment on one corpus, joined with its accuracy on one benchmark.
 
     Attributes:
         model: name of the model.
@@ -251,7 +251,7 @@ def _transformed(join: AccuracyJoin, accuracy: pd.DataFrame, choice: Selection) 
     if value <= (chance or 0.0):
         above = f"chance, {chance:.4g}" if chance else "0"
         raise NeuronXAError(
-            f"accuracy {value:.4g} in the pivot {pivot} is not above {above}, so it cannot divide"
+            f"accuracy {value:.4g} in the pivot {pivot} is not above {above}; cannot divide by it"
         )
     return _scaled(join, chance or 0.0, value - (chance or 0.0))
 
@@ -290,8 +290,8 @@ def _without_counterpart(alignment: pd.DataFrame, accuracy: pd.DataFrame) -> lis
     """Notes on models that have only alignment or only accuracy."""
     both = [set(table["model"]) for table in (alignment, accuracy)]
     sides = (
-        ("alignment, no accuracy", both[0] - both[1]),
-        ("accuracy, no alignment", both[1] - both[0]),
+        ("alignment but no accuracy", both[0] - both[1]),
+        ("accuracy but no alignment", both[1] - both[0]),
     )
     return [
         f"left out, as they have {what}: {one_of(sorted(models))}"

@@ -107,7 +107,7 @@ def partial_correlation(
     rank = int(np.linalg.matrix_rank(design - design.mean(axis=0)))
     n = len(x)
     if n - rank < MIN_FREEDOM:
-        raise UndefinedCorrelation(f"{n} languages are too few beside {rank} covariates")
+        raise UndefinedCorrelation(f"{n} languages are too few for {rank} covariates")
     residuals = []
     for values in (x, y):
         fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]

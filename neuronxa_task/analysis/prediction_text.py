@@ -115,7 +115,7 @@ def summary_text(predictions: Predictions, score: str) -> str:
     lines = [
         *map(wrapped, _verdict(defined, score)),
         "",
-        "Errors (RMSE) of a language predicted without it, and without its family:",
+        "Errors (RMSE) of predicting a language that is left out, alone or with its family:",
         screen(table, rows=SUMMARY_ROWS, more="--full", indent="  ", lengths=SHORT_NAMES),
         "",
         _estimates(predictions.estimates, score, at_most=SHOWN_ESTIMATES)

@@ -76,4 +76,4 @@ def published_text(*, relative: bool) -> str:
         other = "" if published.relative == relative else " — not comparable with this table"
         lines.append(f"  {mean}{', '.join(benchmarks)}{kind}: {figures}{other}")
     best = ", ".join(f"{benchmark} {r:.4f}" for benchmark, r in BEST_SINGLE.items())
-    return "\n".join([*lines, f"  highest of a single model: {best}"])
+    return "\n".join([*lines, f"  highest for a single model: {best}"])

@@ -99,7 +99,7 @@ def retrieval_table(results: Results, choice: Selection) -> RetrievalTable:
             "with lm_eval --tasks neuronxa_flores_core"
         )
     if without:
-        notes = [*notes, f"languages without layers left out: {one_of(without, at_most=5)}"]
+        notes = [*notes, f"left out, without values by layer: {one_of(without, at_most=5)}"]
     if unknown := sorted({code for code in keys["language"] if _group(code) is None}):
         notes = [*notes, f"in neither head nor tail (no known class): {one_of(unknown)}"]
     return RetrievalTable(pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes))

@@ -13,8 +13,9 @@ RESAMPLES = 2000
 FEWEST_PAIRS = 20
 """With fewer pairs there is no test, as the score itself has no interval."""
 WIDER = 1.15
-"""Factor of the resamples' deviations. They take a pair's rivals as given, which are drawn, too:
-without it, 95 % intervals hold in about 91 % of cases (tests/test_same_sentences.py)."""
+"""Factor that widens the resamples' deviations. Resamples keep a pair's rivals fixed, though these
+are a sample too. Without the factor, 95 % intervals hold in about 91 % of cases
+(tests/test_same_sentences.py)."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class SentenceDifference:
 def sentence_differences(groups: Sequence[Floats]) -> list[SentenceDifference]:
     """Paired bootstrap (Koehn 2004, https://aclanthology.org/W04-3250/) of several differences.
 
-    The sentences of a group are drawn together for all of its languages, and each group's on its
-    own. Speaks about further sentences of this kind, and takes the languages as given. With m* the
-    mean of a resample and m that of the data, the interval is m plus the quantiles of w·(m* − m),
-    and p the share of resamples with |w·(m* − m)| ≥ |m|; w is `WIDER`. p is at least 2 / 2^k where
-    k sentences differ, the least that exchanging the two models could give.
+    The sentences of a group are drawn together for all of its languages, and separately for each
+    group. The test generalises to other sentences of this kind, with the languages as given.
+    With m* the mean of a resample and m that of the data, the interval is m plus the quantiles of
+    w·(m* − m), and p the share of resamples with |w·(m* − m)| ≥ |m|; w is `WIDER`.
+    p is at least 2 / 2^k where k sentences differ, the least that
+    exchanging the two models could give.
 
     Args:
         groups: `[pairs, tests]` for each group of languages with the same pivot sentences: what

@@ -1,12 +1,12 @@
 """`neuronxa stability`: scores against the number of sentence pairs that they are made from.
 
-Scoring with the setting `stability` leaves, for each language, the scores of 20 random subsets of
-its pairs at each of several sizes; subset k of a size holds the same sentences in every language of
-equally many pairs.
+With the setting `stability`, the result file has, for each language, the scores of 20 random
+subsets of its pairs at each of several sizes. Subset k of a size holds the same sentences in all
+languages with the same number of pairs.
 
-The band at sizes below n is the middle 95 % of the 20 subsets. Subsets of one sample share pairs
-with each other, so that near n their spread goes to 0, whatever the sample: at n itself the band is
-the score's own bootstrap interval over pairs, where there is one.
+The band at sizes below n is the middle 95 % of the 20 subsets. Subsets of one sample share pairs,
+so near n their spread goes to 0, whatever the sample. Therefore the band at n itself is the score's
+own bootstrap interval over pairs, if there is one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAYS = 0.95
-"""Mean Kendall's tau with the full ranking from which on a ranking is said to stay."""
+"""Least mean Kendall's tau with the full ranking for which a ranking counts as stable."""
 MIN_LANGUAGES = 3
 OVER_LANGUAGES = "mean"
 SUBSETS_BAND, INTERVAL_BAND = "subsets", "bootstrap"
@@ -45,7 +45,7 @@ COLUMNS: Mapping[str, str] = {
     "`bootstrap`: the score's interval over pairs, of means over languages the mean of their ends",
     "tau": "mean Kendall's tau-b between each subset's ranking of the languages and that of all "
     "pairs; of the mean over languages only",
-    "ranking_stays_from": "the least n from which on tau is at least 0.95",
+    "ranking_stays_from": "the smallest n from which tau is always at least 0.95",
 }
 
 
@@ -56,7 +56,7 @@ class Stability:
     Attributes:
         table: in `COLUMNS`: of each model, benchmark and score a row per size for each language,
             and for the mean over those languages that have the same number of pairs.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
     """
 
     table: pd.DataFrame
@@ -64,7 +64,7 @@ class Stability:
 
 
 def stability(curves: Mapping[Key, Mapping[str, Curve]]) -> Stability:
-    """Scores against n with their bands, and from which n the ranking of languages stays.
+    """Scores against n with their bands, and from which n the ranking of languages is stable.
 
     Args:
         curves: of each model, benchmark and language, by score; at least one.
@@ -94,9 +94,9 @@ def stability(curves: Mapping[Key, Mapping[str, Curve]]) -> Stability:
         "are too narrow near the last n; at the last n they are the bootstrap interval over pairs"
     ] = None
     notes[
-        f"a ranking stays from the least n on from which mean Kendall's tau with the ranking by "
-        f"all pairs is at least {STAYS}; the subsets are part of these pairs, so that another "
-        "sample may need more"
+        "a ranking is stable from n pairs if mean Kendall's tau with the ranking by all pairs is "
+        f"at least {STAYS} at n and at every larger size; the subsets are part of these pairs, so "
+        "another sample may need more"
     ] = None
     return Stability(pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notes))
 
@@ -150,7 +150,7 @@ def _band(scores: Floats) -> tuple[float, float]:
 def ranking_tau(curves: Sequence[Curve], size: int) -> float | None:
     """Kendall's tau-b between a subset's ranking of languages and that of all pairs, on average.
 
-    A subset in which all languages have one score ranks nothing, and counts as 0.
+    A subset in which all languages have the same score ranks nothing, and counts as 0.
 
     Args:
         curves: of one score, a curve per language, all of the same sizes.
@@ -171,7 +171,7 @@ def ranking_tau(curves: Sequence[Curve], size: int) -> float | None:
 
 
 def stays_from(taus: Mapping[int, float | None]) -> int | None:
-    """The least size from which on tau stays at 0.95 or more; `None` where there is no ranking.
+    """The smallest size from which tau is always at least 0.95; `None` if there is no ranking.
 
     >>> stays_from({10: 0.96, 20: 0.94, 50: 0.97, 100: 1.0})
     50

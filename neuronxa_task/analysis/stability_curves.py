@@ -45,7 +45,7 @@ def curves_of(results: Results) -> tuple[dict[Key, dict[str, Curve]], list[str]]
     """The curves among results, by score, and a note on those that are damaged.
 
     Args:
-        results: what was read.
+        results: the results to use.
     """
     curves: dict[Key, dict[str, Curve]] = {}
     damaged = []
@@ -69,9 +69,9 @@ def chosen_curves(
     """The curves to show, by score, and notes on them.
 
     Args:
-        results: what was read.
-        alignment: alignment benchmarks; all for none.
-        allow_mixed: go on where settings differ, and say so.
+        results: the results to use.
+        alignment: alignment benchmarks; all of them if empty.
+        allow_mixed: continue if settings differ, and say so.
 
     Raises:
         NeuronXAError: there are no curves, or none of a benchmark, or settings differ.

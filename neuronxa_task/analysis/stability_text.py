@@ -32,7 +32,7 @@ def shown_curves(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_rankings(table: pd.DataFrame) -> pd.DataFrame:
-    """From which n the ranking of languages stays: a row per model and benchmark."""
+    """From which n the ranking of languages is stable: a row per model and benchmark."""
     import pandas as pd
 
     rows: dict[tuple[str, str], dict[str, str]] = {}
@@ -63,9 +63,9 @@ def _means(table: pd.DataFrame, model: str = "", alignment: str = "") -> list[di
 
 
 def summary_text(results: Stability) -> str:
-    """What fits a screen: from which n rankings stay, and the curves where they are few."""
+    """What fits a screen: from which n rankings are stable, and the curves if there are few."""
     rankings = shown_rankings(results.table)
-    lines = ["The ranking of languages stays from this many sentence pairs on:"]
+    lines = ["The ranking of languages is stable from this many sentence pairs on:"]
     lines.append(screen(rankings, rows=10, more="--output FOLDER", indent="  "))
     if len(rankings) <= CURVES_ON_SCREEN:
         curves = shown_curves(results.table)

@@ -57,7 +57,7 @@ def sentences(row: Mapping[str, Any]) -> list[str]:
     )
     if row["models"] > 1:
         count = int(row["models_agreeing"])
-        told.append(f"The same holds in {count} of {int(row['models'])} models alone.")
+        told.append(f"The same holds for {count} of {int(row['models'])} models on their own.")
     if not at_chance and (sentence := _above_chance(row)):
         told.append(sentence)
     return told

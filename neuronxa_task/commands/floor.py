@@ -57,7 +57,7 @@ def floor(
     """Score a copy of a model that has random weights.
 
     The copy has the model's configuration and tokenizer, and weights as transformers initializes
-    them. What it scores is the floor of the model's scores on the same tasks and settings.
+    them. Its scores are the floor for the model's own on the same tasks and settings.
 
     Example: neuronxa floor org/model --tasks neuronxa_flores_core --output floor/
     """

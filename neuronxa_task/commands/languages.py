@@ -29,7 +29,7 @@ def languages(
     csv: Annotated[bool, typer.Option("--csv", help="Print the table as csv.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Print all languages.")] = False,
 ) -> None:
-    """List languages with their script, resources, benchmarks.
+    """List languages with their script, resources and benchmarks.
 
     Codes are those of FLORES-200. Resource levels are the classes of Joshi et al. 2020, from 5
     (most data) to 0. Benchmarks are those of the installed lm_eval.

@@ -52,7 +52,7 @@ def leaderboard(
         Optional[Path],  # noqa: UP045
         typer.Option(
             help="Folder of an earlier leaderboard: its models are added from its "
-            "results.parquet, without their result files. Without --output it is updated.",
+            "results.parquet, without their result files. Without --output, it is updated.",
         ),
     ] = None,
     columns: Annotated[
@@ -67,7 +67,7 @@ def leaderboard(
 ) -> None:
     """Compare models by alignment, accuracy and correlation.
 
-    One row per model. The columns have one fixed order, which --columns explains: first those of
+    One row per model. The columns have a fixed order, which --columns explains: first those of
     alignment, which are always the same, then four for each benchmark, by name. Resource levels are
     the classes of Joshi et al. 2020.
 

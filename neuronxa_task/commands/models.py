@@ -13,7 +13,7 @@ def models(
     model: Annotated[
         Optional[str],  # noqa: UP045 -- typer reads it at run time, on Python 3.10 too
         typer.Argument(
-            help="Hub name or folder of a model whose layers to show; default: list all families."
+            help="Hub name or folder of a model to show layer by layer; default: list all families."
         ),
     ] = None,
     kind: Annotated[

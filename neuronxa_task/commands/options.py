@@ -55,7 +55,7 @@ ChatTemplate = Annotated[
 Pivot = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        help="Pivot language, where a run has several (FLORES code); each run's first by default."
+        help="Pivot language to use if a run has several (FLORES code); by default its first one."
     ),
 ]
 Scores = Annotated[
@@ -189,13 +189,13 @@ SUMMARY_LINES = 25
 def echo_notes(
     notes: Sequence[str], *, full: bool = True, more: str = "--full", lines: int = NOTE_LINES
 ) -> None:
-    """Print notes below the tables; without `full`, the first, and what shows the others.
+    """Print notes below the tables; without `full`, the first ones and how to see the others.
 
     Args:
-        notes: a line each, of any length.
-        full: all of them.
-        more: what shows the others.
-        lines: of the screen, that the notes take at most without `full`; at least 1.
+        notes: one line each, of any length.
+        full: whether to print all of them.
+        more: the option that shows the others.
+        lines: most lines of the screen for notes without `full`; at least 1.
     """
     from neuronxa_task.tables import wrapped
 

@@ -20,7 +20,7 @@ def pairs(
 ) -> None:
     """Show the alignment of every pair of languages.
 
-    Reads what lm_eval wrote with --metadata '{"pairs": true}'. The pictures show the matrix, its
+    Reads what lm_eval wrote with --metadata '{"pairs": true}'. The pictures show the matrix, with
     languages ordered by similarity, beside their tree.
 
     Example: neuronxa pairs results/ --output pairs/

@@ -25,7 +25,7 @@ def report(
     include_pivot: options.IncludePivot = False,
     paper: options.Paper = False,
     pictures: Annotated[
-        bool, typer.Option(help="Also write the charts that the page shows first as files.")
+        bool, typer.Option(help="Also write to files the charts that the page shows first.")
     ] = True,
     picture_formats: Annotated[
         str, typer.Option(help="Formats of the picture files, comma-separated: svg, png, pdf.")

@@ -23,7 +23,7 @@ def retrieval(
 
     Compares neuron states, neuron values and hidden states per model, for languages with much data
     (head, classes 3 to 5 of Joshi et al. 2020) and with little (tail, classes 0 to 2). Both
-    directions have equal weight; shown are means over layers and each language's best layer.
+    directions have equal weight. The table has means over layers and each language's best layer.
 
     Example: neuronxa retrieval demo_results/ --paper
     """

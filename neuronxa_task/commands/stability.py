@@ -22,9 +22,9 @@ def stability(
 ) -> None:
     """Show how many sentence pairs a score needs.
 
-    Of models that were scored with --metadata '{"stability": true}': scores of random subsets of
-    the pairs, and from how many pairs on the ranking of languages stays (mean Kendall's tau with
-    the ranking by all pairs at least 0.95).
+    For models that were scored with --metadata '{"stability": true}'. Shows the scores of random
+    subsets of the pairs, and how many pairs make the ranking of languages stable (mean Kendall's
+    tau with the ranking by all pairs at least 0.95).
 
     Example: neuronxa stability results/ --output stability/
     """
@@ -57,7 +57,7 @@ def stability(
     rankings = shown_rankings(measured.table)
     paths += write(
         *(output, "rankings", rankings, rankings),
-        caption="Sentence pairs from which on the ranking of languages stays",
+        caption="Number of sentence pairs from which the ranking of languages is stable",
         notes=notes,
     )
     try:

@@ -29,12 +29,10 @@ def tasks(
     ] = None,
     columns: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(
-            help="Columns or files to read, comma-separated, if others are not languages."
-        ),
+        typer.Option(help="Columns or files to read, comma-separated, if some are not languages."),
     ] = None,
     num_sentences: Annotated[
-        int, typer.Option(help="Score at most this many sentence pairs, from the first.")
+        int, typer.Option(help="Score at most this many sentence pairs, starting with the first.")
     ] = 100,
     split: Annotated[str, typer.Option(help="Split, if the folder has several.")] = "devtest",
 ) -> None:

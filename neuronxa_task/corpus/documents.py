@@ -36,8 +36,8 @@ def documents(
         if len(sides[pivot][0]) != len(sides[first][0]):
             raise NeuronXAError(
                 f"{len(sides[first][0])} sentence pairs with the pivot {first} and "
-                f"{len(sides[pivot][0])} with {pivot}; several pivots need equally many with each "
-                "(set num_sentences, or score one pivot after the other)"
+                f"{len(sides[pivot][0])} with {pivot}; several pivots need the same number each "
+                "(set num_sentences, or score one pivot at a time)"
             )
     pairs = {pivot: list(zip(*texts, strict=True)) for pivot, texts in sides.items()}
     made = []

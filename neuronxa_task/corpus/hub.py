@@ -65,7 +65,7 @@ def load_data_set(
 
 @contextmanager
 def offline_if_asked() -> Iterator[None]:
-    """Make HF_DATASETS_OFFLINE keep huggingface_hub off the network, too.
+    """Make HF_DATASETS_OFFLINE also keep huggingface_hub off the network.
 
     Without HF_HUB_OFFLINE it would still ask the hub for a list of agents.
     """

@@ -70,8 +70,7 @@ def _local(path: Path, split: str) -> Corpus | None:
             raise _no_text(path, split)
     elif os.path.lexists(path):
         raise NeuronXAError(
-            f"{path} is neither a file nor a folder: a link that leads nowhere or in a circle, or "
-            "a device"
+            f"{path} is neither a file nor a folder: it is a broken or circular link, or a device"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""The neurons of every layer of one model, as text."""
+"""`neuronxa models MODEL`: the neurons of every layer of one model, as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load a model as the harness's `hf` would, without its head's noise, to look at its layers."""
+"""Load a model as the harness's `hf` would, without warnings about its head, to list its layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAILURES = (OSError, ValueError, TypeError, KeyError, ImportError, RuntimeError)
 
 
 class Loaded(NamedTuple):
-    """A model, and what to say of loading it in the harness (empty for `--model hf`)."""
+    """A model, and a note on how the harness loads it (empty for `--model hf`)."""
 
     model: nn.Module
     remark: str
@@ -82,7 +82,7 @@ def _load(name: str, options: dict[str, Any], peft: str | None) -> Loaded:
 
 
 def _auto_class(config: Any) -> tuple[Any, str]:
-    """The class that the harness loads such a model with, and what has to be said to have it."""
+    """The class that the harness loads such a model with, and a note on the options this needs."""
     import transformers
     from transformers.models.auto import modeling_auto as auto
 

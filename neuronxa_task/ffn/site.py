@@ -34,7 +34,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class DenseNeurons:
-    """Dense feed-forward neurons of one layer, also those of a shared expert.
+    """Dense feed-forward neurons of one layer, including those of a shared expert.
 
     Attributes:
         layer: index of the layer.

@@ -19,7 +19,7 @@ from neuronxa_task.ffn.probe import PROBE_SHAPE, LayerRecords, run_quietly
 from neuronxa_task.ffn.site import SUPPORTED, DenseNeurons, Experts
 
 SAME_TOKEN = 0.5
-"""Relative distance below which two readings are of the same token; for others it is near 1."""
+"""Relative distance below which two readings are of the same token; different ones are near 1."""
 SAME_PADDED = 0.02
 """Relative distance below which a token's last state with and without padding is the same. Rounding
 comes near it in deep models of coarse precision; states that depend on padding are far above it for

@@ -2,7 +2,7 @@
 
 Class 5 has the most labelled and unlabelled data, class 0 hardly any. The authors publish a list of
 English names (microsoft.github.io/linguisticdiversity/assets/lang2tax.txt); we assigned the codes.
-If the list has a language under several names, the highest class counts. A macrolanguage's class
+If the list has a language under several names, we use the highest class. A macrolanguage's class
 goes to its representative here (`mandarin` to zho, `swahili` to swh), not to its other members. The
 list does not distinguish scripts. Languages that it does not have, or only under an ambiguous name,
 are unknown.

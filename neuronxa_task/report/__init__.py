@@ -37,11 +37,11 @@ def write_report(
     """Write `report.html`, `languages.csv`, `languages.tex` and `pictures/`.
 
     Args:
-        results: what was read.
-        output: folder; it is made where it does not exist.
+        results: the results to use.
+        output: folder; created if it does not exist.
         title: heading of the page.
-        selection: which of the results are set beside each other.
-        paper: set the paper's figures beside.
+        selection: which of the results are compared.
+        paper: also show the paper's figures.
         picture_formats: some of svg, png and pdf; none for no pictures.
         all_pictures: write all charts as pictures, not only those that the page shows at first.
 

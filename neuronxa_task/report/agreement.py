@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUMMARY_METHOD = "pearson"
 ONE_MATTERS = 0.1
-"""Range of r without a single language from which on it is told."""
+"""Least range of leave-one-out r that is worth a sentence."""
 
 IN_WORDS = {MEAN: "mean of these models", POOLED: "all models' languages pooled"}
 
@@ -146,7 +146,7 @@ def _whole(value: Any) -> str:
 def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
     """What else bears on a claim: data size and script, shared tokens, families, single languages.
 
-    Of a correlation that claims nothing there is nothing to qualify.
+    A correlation without a claim has nothing to qualify.
     """
     if row["verdict"] == CANNOT_TELL:
         return

@@ -1,4 +1,4 @@
-"""Charts of what a run records only if it is asked to: all pairs of languages, and stability."""
+"""Charts of what a run records only on request: all pairs of languages, and stability."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuronxa_task.report.stability_lines import stability_lines
 
 
 class AllCharts(Charts):
-    """The charts of `Charts`, and those of what only some runs record."""
+    """The charts of `Charts`, and charts of what only some runs record."""
 
     @cached_property
     def _pairs(self) -> tuple[list[PairMatrix], list[str]]:
@@ -36,7 +36,7 @@ class AllCharts(Charts):
         return self._pairs[1]
 
     def pairs(self) -> Section:
-        """Languages by languages as colour, beside their tree."""
+        """The matrix of languages as colour, with their tree beside it."""
         charts = []
         for matrix in self._pairs[0]:
             if matrix.alignment not in self.content.texts:

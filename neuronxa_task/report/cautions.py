@@ -26,12 +26,12 @@ def cautions(content: Content) -> Iterator[str]:
             pairs[benchmark] = min(int(n), pairs.get(benchmark, int(n)))
     for limit, benchmarks in limits.items():
         yield (
-            f"{one_of(benchmarks)} ran with --limit {limit}: accuracies on a part of the questions "
+            f"{one_of(benchmarks)} ran with --limit {limit}: accuracies on part of the questions "
             "are a test of the setup, not a result."
         )
     for benchmark, count in pairs.items():
         if count < FEW_PAIRS:
-            yield f"{benchmark} was scored on {count} sentence pairs only; the default is 100."
+            yield f"{benchmark} was scored on only {count} sentence pairs; the default is 100."
     counts = [len(join.table) for join in content.joins]
     if counts and max(counts) < MIN_DRAWN:
         yield (

@@ -1,4 +1,4 @@
-"""What a chart shows, in plain numbers: drawn once, for the page and for the files alike."""
+"""What a chart shows, in plain numbers. It is drawn once, for both the page and the files."""
 
 from __future__ import annotations
 
@@ -65,12 +65,11 @@ class Scatter:
 
     Attributes:
         x, y: axes.
-        marks: those to be named first in front; not empty.
+        marks: in order of priority for labels; not empty.
         groups: names of the groups of marks.
         trend: a curve through them.
         notes: what stands above, such as r and n.
-        typical: half widths of an interval of x and y that stand for all, where the marks show
-            none of their own.
+        typical: half widths of typical intervals of x and y, if the marks do not show their own.
         diagonal: draw x = y, in a square.
     """
 
@@ -89,7 +88,7 @@ class Line:
     """A named line; faint where it has no colour, bold and in ink for an average.
 
     Attributes:
-        name: what legend and pointer say.
+        name: shown in the legend and when pointing at the line.
         points: (x, y), x increasing; not empty.
         colour: 0 to 7, or None.
         bold: whether it is the average.
@@ -148,7 +147,7 @@ class Heatmap:
 
 @dataclass(frozen=True, eq=False)
 class PairMap:
-    """Languages by languages as colour, beside their tree.
+    """A matrix of languages as colour, with their tree beside it.
 
     Attributes:
         names: of the languages, in the tree's order.
@@ -190,7 +189,7 @@ class Estimates:
         x: axis of the values.
         rows: from top to bottom.
         series: names of the series; each has a colour and a shape.
-        apart: one below the other within a row, not on the same height.
+        apart: whether a row's marks are below each other, not at the same height.
     """
 
     x: Axis
@@ -208,7 +207,7 @@ class Chart:
 
     Attributes:
         name: in files' names.
-        caption: what a reader, and a screen reader, is told.
+        caption: text below the chart, also for screen readers.
         keys: the option of each menu that shows the chart.
         drawings: one, or the parts of one that is too long.
     """

@@ -107,7 +107,7 @@ class Charts:
 
     @cached_property
     def _limits(self) -> dict[str, float]:
-        """The end of each score's axis: the same for all models, so that they compare."""
+        """The end of each score's axis: the same for all models, so that they can be compared."""
         values: dict[str, list[float]] = {}
         for _, score, profiles in self._profiles():
             values.setdefault(score, []).extend(v for profile in profiles for v in profile.values)
@@ -164,7 +164,7 @@ class Charts:
         return Section(charts, self._menus("model", "text", "score", every="benchmark"))
 
     def layer_curves(self) -> Section:
-        """Each language's score over the layers, or, of many, where they lie; and the average."""
+        """Each language's score over the layers, or the range of many; and the average."""
         charts = []
         for keys, score, profiles in self._profiles():
             last = max(first_layer(score) + len(profile.values) - 1 for profile in profiles)
@@ -193,7 +193,7 @@ class Charts:
         return {code: colour for colour, code in enumerate(from_best_to_worst(first))}
 
     def heatmaps(self) -> Section:
-        """Languages by layers as colour; of many, groups and the ends of the ranking."""
+        """Languages by layers as colour; for many, groups and the ends of the ranking."""
         charts = []
         for keys, score, profiles in self._profiles():
             many = len(profiles) > BLOCK_ROWS

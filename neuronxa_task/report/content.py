@@ -14,7 +14,7 @@ from neuronxa_task.languages import Language, language
 from neuronxa_task.results import Results
 
 SURFACE = "surface"
-"""Among the numbers: the fraction of sentence pairs that find each other by shared tokens."""
+"""Name of the surface baseline among the numbers."""
 
 REPRESENTATIONS = {"nas": "neuron states", "nav": "neuron values", "emb": "hidden states"}
 SHOWN_FROM_BEST_TO_WORST = 5
@@ -80,8 +80,8 @@ class Content:
     """The results, arranged as the report shows them.
 
     Attributes:
-        results: what was read.
-        selection: what is compared.
+        results: the results to use.
+        selection: which results are compared.
         table: rows of the selected benchmarks; downstream ones have one metric each.
         models: names of the models, best aligned first.
         texts: alignment benchmarks.

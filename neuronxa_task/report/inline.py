@@ -1,8 +1,8 @@
 """A matplotlib figure as SVG that stands inside the page.
 
-The page's policy allows no style but its own sheet, so styles become attributes; colours become
-classes of the sheet, which are light or dark; text stays text, in the page's face; what nothing
-refers to (ids, metadata, empty groups) goes, and numbers keep one decimal.
+The page's policy allows no style but its own sheet, so styles become attributes, and colours
+become classes of the sheet, which are light or dark. Text stays text, in the page's font. Unused
+ids, metadata and empty groups are removed, and numbers keep one decimal.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ DEFAULTS = {
     ("text-anchor", "start"),
 }
 SINGLE_MARKS = 40
-"""Up to so many marks of a group are elements of their own."""
+"""A group with more marks than this becomes one path instead of an element for each."""
 
 NATURAL = 1.4
 """Pixels for a point of a drawing in its own size: its small text has 10."""
 
 SEPARATOR, NEXT = "|", ";"
-"""Between the parts of what pointing at a mark tells, and before the next mark."""
+"""Separators between the parts of a mark's tooltip, and between marks."""
 
 SHEET_SAYS = {"font-family", "image-rendering"}
 INHERITED = {
@@ -72,9 +72,9 @@ class Inliner:
     """Makes figures elements of one page.
 
     Attributes:
-        definitions: what several elements refer to, such as the shapes of marks, by its SVG: the
-            ids. A page has to hold them once, as `defs` has them.
-        names: of all marks, each with its number: a page of many charts names them once, too.
+        definitions: ids of shared definitions, such as the shapes of marks, by their SVG. A page
+            holds each once, in `defs`.
+        names: numbers of the marks' names, which a page of many charts also holds once.
     """
 
     definitions: dict[str, str] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class Inliner:
 
         Args:
             svg: what `svg_of` made of it.
-            drawn: what the page adds.
-            summary: what a screen reader says.
+            drawn: its tooltips and other additions for the page.
+            summary: text for screen readers.
         """
         root = ElementTree.fromstring(svg)
         _without_namespaces(root)
@@ -118,7 +118,7 @@ class Inliner:
         )
 
     def _tell(self, root: ElementTree.Element, drawn: Drawn) -> None:
-        """Let marks and cells say what they are.
+        """Add tooltips to marks and cells.
 
         A group of marks has `data-tips`, for each mark the number of its name, and a value for
         each of `data-of`.
@@ -159,7 +159,7 @@ class Inliner:
             group[:] = [path]
 
     def _define(self, root: ElementTree.Element) -> None:
-        """Move what is referred to into the definitions, and take all other ids away."""
+        """Move elements that others refer to into the definitions, and remove all other ids."""
         names: dict[str, str] = {}
         for parent in list(root.iter("defs")):
             for child in list(parent):
@@ -265,7 +265,7 @@ def _fewer_bytes(image: str) -> str:
 
 
 def _flatten(element: ElementTree.Element) -> None:
-    """Let groups go that say nothing; say once what neighbours have in common."""
+    """Remove groups without content, and write shared attributes of neighbours once."""
     children: list[ElementTree.Element] = []
     for child in element:
         _flatten(child)

@@ -44,10 +44,10 @@ def render(
     """The whole page.
 
     Args:
-        content: what is shown.
+        content: the results to show.
         correlations: of alignment with accuracy; None where too few languages have both.
         title: heading of the page.
-        notes: what the reader has to know.
+        notes: remarks for the reader.
         studio: draws the charts.
     """
     from jinja2 import Environment, StrictUndefined
@@ -102,7 +102,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
-    """The sections that have something to show: their ids, and what the links to them say."""
+    """The sections that have something to show: their ids, and the texts of the links to them."""
     sections = (
         ("correlation", "Correlation", values["groups"]),
         ("languages-table", "Languages", values["tables"]),

@@ -22,7 +22,7 @@ from neuronxa_task.report.versus import Difference, Versus, model_pairs, p_text,
 from neuronxa_task.results.uncertainty import PairRecord
 
 SPELT_OUT = 6
-"""Pairs of models of which the test is said in words, too."""
+"""Most pairs of models whose tests are also described in sentences."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SentenceTest:
 
 
 def sentence_tests(content: Content) -> list[SentenceTest]:
-    """Tests of all pairs of models, texts and scores whose files tell how far each pair is aligned.
+    """Tests of all pairs of models, texts and scores whose files have `aligned_layers`.
 
     Empty for one model, for files of earlier versions, and for fewer than 20 sentence pairs.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def stability_lines(rows: pd.DataFrame, score: str) -> Lines:
-    """The mean over languages of each model; of a single one its band and its languages, too.
+    """The mean over languages of each model; for a single model also its band and its languages.
 
     Args:
         rows: of the table of `neuronxa_task.analysis.stability`, of one benchmark and score.

@@ -16,7 +16,7 @@ from neuronxa_task.report.tables import MISSING, Heading, columns_of, written
 from neuronxa_task.tables import p_value
 
 ALL_PAIRS = 4
-"""Up to so many models each is compared with each; of more, the first with each other."""
+"""Up to this many models, all pairs are compared; of more, only the first with each other one."""
 
 MIN_LANGUAGES = 3
 
@@ -25,7 +25,7 @@ MIN_LANGUAGES = 3
 class Difference:
     """Text of a mean difference, what stands below it, and p.
 
-    Below it stands in how many languages the first model is higher, or the 95 % interval.
+    Below it is the number of languages in which the first model is higher, or the 95 % interval.
     """
 
     text: str = MISSING

@@ -133,7 +133,7 @@ class Collection:
         self.runs[run.model, run.task] = run
 
     def forget(self) -> None:
-        """Let go of the runs, and of their files, but not of what is left out."""
+        """Forget the runs and their files, but not what was left out."""
         self.runs.clear()
         self.siblings.clear()
 
@@ -175,7 +175,7 @@ class Collection:
                     f"can be: {pivots}"
                 )
             total = self.other_pivots.total()
-            yield f"{total} results left out, with another pivot than chosen ({named})"
+            yield f"{total} results left out, with a pivot other than the chosen one ({named})"
 
     def notes(self) -> Iterator[str]:
         """Notes on everything that was left out, replaced or substituted.
@@ -196,7 +196,7 @@ class Collection:
                     f"no benchmark was run with the chosen settings; there are runs with "
                     f"--num-fewshot {shots}"
                 )
-            yield f"{total} results left out, with other settings than chosen ({shots} shots)"
+            yield f"{total} results left out, with settings other than those chosen ({shots} shots)"
         yield from self._pivot_notes()
         if total := self.replaced.total():
             changes = (kind for kind in sorted(self.replaced) if kind)

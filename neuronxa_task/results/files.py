@@ -125,7 +125,7 @@ def _dated_by_file(files: Iterable[ResultFile]) -> Iterator[str]:
     undated = [name for name in undated if not DATE.search(name)]
     if undated:
         yield (
-            f"{len(undated)} files have no date and count as of when they were last changed: "
+            f"{len(undated)} files have no date, so the time of their last change is used: "
             f"{printable(one_of(undated, at_most=3))}"
         )
 

@@ -1,7 +1,7 @@
-"""The table of any number of result files, in little memory; and kept on disk, to be added to.
+"""Read any number of result files in little memory, and store the table, so that more can be added.
 
-Each file is read twice: once for what its model is called, which depends on all files, and once for
-its results, the files of a few models at a time.
+Each file is read twice: once to name its model, which depends on all files, and once for its
+results, for a few models at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PER_LAYER = (
     *("layers", "stability", "intervals", "surface", "pairs", "pivots"),
     *("aligned_layers", "pivot_hash"),
 )
-"""What a NeuronXA task records beside its scores: nearly all of a file, and not in the table."""
+"""What a NeuronXA task records besides its scores: most of a file, and not in the table."""
 
 
 def read_many(
@@ -42,10 +42,10 @@ def read_many(
 
     Args:
         paths: files and folders.
-        stored: a table that `store` wrote, to which the files' results are added: of the same model
-            and task the newer counts.
+        stored: a table that `store` wrote, to which the files' results are added. The newer result
+            of a model and task counts.
         patterns: names of further benchmarks' tasks.
-        aliases: models that are another one.
+        aliases: new names of models, as `OLD=NEW`.
         runs: which of the benchmarks' runs are read.
 
     Raises:
@@ -122,13 +122,13 @@ def load(path: Path) -> pd.DataFrame:
     if list(table.columns) != list(COLUMNS):
         raise NeuronXAError(
             f"{path} has the columns {one_of(table.columns, at_most=6)}; expected: "
-            f"{one_of(COLUMNS)}; write it anew with --output"
+            f"{one_of(COLUMNS)}; write it again with --output"
         )
     return _categories(table)
 
 
 def _outline(file: ResultFile) -> ResultFile:
-    """What of a file its model's name depends on: one task of each fingerprint, one of none."""
+    """The part of a file that decides its model's name: a task per fingerprint, and one without."""
     tasks: dict[tuple[str, ...] | None, str] = {}
     for task in (*file.part("configs"), *file.part("results")):
         signature = file.metadata(task).get("signature")
@@ -202,7 +202,7 @@ def _concatenated(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:
-    """Of a model's runs of a language of a benchmark, the rows of the newest one."""
+    """The rows of the newest run of each model, benchmark and language."""
     keys = ["model", "benchmark", "language"]
     order = table["date"].cat.reorder_categories(sorted(table["date"].cat.categories)).cat.codes
     newest = order.groupby([table[key] for key in keys], observed=True).transform("max")

@@ -13,7 +13,7 @@ from neuronxa_task.settings import SCORES
 
 
 def further_pivots(file: ResultFile) -> Iterator[str]:
-    """FLORES codes of the pivots whose scores are beside a file's metrics."""
+    """FLORES codes of a file's further pivots, whose scores are not among its metrics."""
     for task in file.part("configs"):
         yield from (printable(to_flores(name)) for name in _of_pivots(file, task))
 
@@ -59,7 +59,7 @@ def _of_pivots(file: ResultFile, task: str) -> Mapping[str, Mapping[str, Any]]:
 def _pairs(pairs: Any, before: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
     """Scores with other languages, of the language that the pivot is compared with.
 
-    The pivot's own task compares another language with it, of which one pair is known here.
+    The pivot's own task compares it with another language, so only that pair is known here.
     """
     old, new = before.get("target"), entry.get("target")
     if old == new or not isinstance(pairs, dict):
@@ -72,7 +72,7 @@ def _pairs(pairs: Any, before: Mapping[str, Any], entry: Mapping[str, Any]) -> A
 
 
 def _metrics(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A pivot's scores as the harness names metrics; those that are missing are no number."""
+    """A pivot's scores, named as the harness's metrics; NaN for missing ones."""
     return {
         key: entry.get(name, "N/A")
         for score in SCORES

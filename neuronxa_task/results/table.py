@@ -36,8 +36,8 @@ class Results:
 
     Attributes:
         table: one row per model, benchmark, language and metric, in the columns `COLUMNS`:
-            `language` a FLORES code, `metric` with the harness's filter behind a comma if there is
-            one, `stderr` NaN where the harness gives none, `n` the number of documents,
+            `language` a FLORES code, `metric` followed by a comma and the harness's filter if it
+            has one, `stderr` NaN where the harness gives none, `n` the number of documents,
             `signature` the settings, `task` the harness's name of it, `file` and `date` (UTC) the
             run.
         profiles: `layers` of each (model, alignment benchmark, language), layer i of the model at
@@ -45,10 +45,9 @@ class Results:
             what layer i gives at i + 1.
         pivots: pivot language of each alignment benchmark that has one pivot throughout.
         commands: the `lm_eval` command of each file that the table draws on.
-        notes: what was left out, replaced or joined, counted; the hints among them.
-        uncertainties: of each (model, alignment benchmark, language) whose file tells them, the
-            intervals of its scores, how far shared tokens alone find the pairs, and how far each
-            pair is aligned.
+        notes: counts of results left out, replaced or joined; and the hints.
+        uncertainties: for each (model, alignment benchmark, language) whose file has them, the
+            intervals of its scores, the surface baseline, and how far each pair is aligned.
         hints: which models may be the same one, and how to join them.
         recorded: of each (model, alignment benchmark, language) the `pairs` and `stability` that
             its file has, unchecked.

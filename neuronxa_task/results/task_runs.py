@@ -23,7 +23,7 @@ from neuronxa_task.settings import SCORES
 Profile = Mapping[str, list[float]]
 
 RECORDED = ("pairs", "stability")
-"""What a NeuronXA task records only if it is asked to."""
+"""What a NeuronXA task records only on request."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class TaskRun:
         documents: number of documents; `None` if the file does not say.
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.
-        unusable: what of it is no number.
-        uncertainty: what a NeuronXA task tells of its scores beside their values.
+        unusable: its values that are not numbers.
+        uncertainty: what a NeuronXA task records about its scores besides their values.
         recorded: its `RECORDED` metadata, as the file has it, unchecked.
         part: prompt or regional variety, where the benchmark is a mean over them; else `None`.
         parts: the runs that this one is the mean of.

@@ -1,4 +1,4 @@
-"""What a NeuronXA task tells beside its scores: what else may explain them."""
+"""What a NeuronXA task records besides its scores: what else may explain them."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class VectorStore:
 
     @property
     def block(self) -> int:
-        """Languages whose sentences are compared with those of as many others at a time."""
+        """Number of languages on each side of a block of comparisons."""
         return max(1, BLOCK_SENTENCES // self.sentences)
 
     def _empty(self, index: int) -> NDArray[Any]:

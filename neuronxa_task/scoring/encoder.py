@@ -31,7 +31,7 @@ class LoadedModel:
         batch_size: sentences per forward pass.
         shrinks_batches: halve the batch size where a batch does not fit in memory.
         mixed_precision: autocast to this type.
-        processes: those that hold the model each and share the sentences.
+        processes: those that each hold the whole model and share the sentences.
     """
 
     model: nn.Module
@@ -50,7 +50,7 @@ class ScoredModel(LoadedModel):
     """The harness's model, whose results are written to files.
 
     Attributes:
-        facts: what of it and of the run can change a score.
+        facts: facts of the model and of the run that can change a score.
         finished: results of earlier runs and of this one as text, by key; `None` for no resumption.
     """
 
@@ -127,9 +127,9 @@ class SentenceEncoder:
         Args:
             settings: which activations are read, and how they are pooled.
             sentences: token ids.
-            max_batch_tokens: most tokens of a batch, padding included.
-            progress: called with the number of sentences done after every batch; with a negative
-                one where a batch did not fit in memory and they are done again.
+            max_batch_tokens: most tokens in a batch, padding included.
+            progress: called after every batch with the number of sentences done; with a negative
+                number if a batch did not fit in memory and sentences are run again.
 
         Raises:
             UnreadableSentenceError: a sentence has no finite states.

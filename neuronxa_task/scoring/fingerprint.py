@@ -47,17 +47,17 @@ CHANGED_BY_A_PASS = {
     "RecurrentGemma": {"recurrent_states", "conv1d_state"},
     "SwitchTransformers": {"input_dtype"},
 }
-"""Attributes that a pass changes, by the beginning of their classes' names; what is set is in the
-configuration. The same names in other families are settings."""
+"""Attributes that a forward pass changes, by the start of their classes' names. Their settings are
+in the configuration. In other families, the same names are settings."""
 EXCHANGED_BY_A_PASS = re.compile("BigBird.*Attention")
-"""Classes of modules that a pass over a short sentence exchanges for others with their weights."""
+"""Classes of modules that a pass over a short sentence replaces by others with the same weights."""
 ADAPTER_STATE = ("_active_adapter", "_disable_adapters")
 SETTINGS = (
     *(int, float, str, dict, list, tuple, set, frozenset, Enum),
     *(Tensor, torch.dtype, np.ndarray, np.generic),
 )
 DEEPEST_OBJECT = 8
-"""Depth to which objects are followed, which may hold anything; of lists and mappings, all."""
+"""Depth to which objects are followed; they may hold anything. Lists and mappings have no limit."""
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -1,10 +1,10 @@
-"""Pool in one kernel that reads every activation once: the way on CUDA devices, with Triton.
+"""Pool in one kernel that reads every activation once; used on CUDA devices with Triton.
 
 States and values of a layer are summed together, and the results are written into the kept rows, so
 that a layer costs one launch and reads two bytes for each 16-bit activation. The order of the sums,
 and with it every bit of the result, depends neither on padding nor on the batch.
 
-Where Triton cannot run (no compiler, another kind of device), `token_sums.py` does the work.
+If Triton cannot run (no compiler, another kind of device), `token_sums.py` does the work.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def runs_on(device: torch.device) -> bool:
 
 @functools.cache
 def _kernels_work(device: torch.device) -> bool:
-    """Pool two tokens to see; a package, a compiler or a driver may be missing."""
+    """Pool two tokens as a test; a package, a compiler or a driver may be missing."""
     from neuronxa_task.scoring.pooling import Batch
 
     batch = Batch.of([0], torch.tensor([[1, 1]]), "position").to(device)
@@ -117,7 +117,7 @@ def pool_experts(
         rows: where they belong.
         batch: the sentences.
         into: sums of states and means of values, `[n, E · F]` float32 each.
-        weighted: whether a value counts times its router weight.
+        weighted: whether a value is multiplied by its router weight.
     """
     from neuronxa_task.scoring import pooling_kernels as kernels
 

@@ -32,8 +32,8 @@ class RequestOptions:
         states: which states are compared, by setting.
         target: the language that is compared with the pivot.
         pivot: the pivot.
-        pairs: score the language with every other one, too.
-        max_batch_tokens: most tokens of a batch, padding included.
+        pairs: also score the language with every other one.
+        max_batch_tokens: most tokens in a batch, padding included.
     """
 
     states: Mapping[str, Any]

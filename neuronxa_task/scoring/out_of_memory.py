@@ -1,4 +1,4 @@
-"""Batches that do not fit in memory: what is told of them, and agreement between processes."""
+"""Batches that do not fit in memory: the error, and agreement between processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from neuronxa_task.scoring.data_parallel import Processes
 
 WAIT = timedelta(seconds=60)
-"""How long a process waits for the others to run out of memory, too."""
+"""How long a process waits for the others to run out of memory as well."""
 
 
 class BatchTooLargeError(RuntimeError):
@@ -51,8 +51,8 @@ def told_where(batch: int, reader: Any) -> Iterator[None]:
 class Agreement:
     """Agreement of the processes over which a model is split that all of them start over.
 
-    A process that alone did not fit cannot start over: the others wait for its part of a layer.
-    Whether all failed is therefore asked over another connection, with a time limit.
+    A process that alone ran out of memory cannot start over, because the others wait for its part
+    of a layer. So they ask over another connection, with a time limit, whether all failed.
 
     Args:
         processes: those over which the model is split; all of them must create this together.

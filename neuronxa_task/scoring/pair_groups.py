@@ -1,4 +1,4 @@
-"""Tasks whose languages are scored with each other, beside the pivot (`pairs: true`)."""
+"""Tasks whose languages are scored with each other as well as with the pivot (`pairs: true`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PairGroup:
     """Tasks of one parallel text and equal settings.
 
     Attributes:
-        tasks: the tasks, each of another target language.
+        tasks: the tasks, each with a different target language.
         longest: tokens of the longest sentence.
     """
 

@@ -167,7 +167,7 @@ class Pooler:
     def _routed_to_one(self, site: Experts, rows: Rows) -> None:
         device = rows.gate.device
         batch = self._batch_on(device)
-        is_real = batch.weights.flatten()[rows.tokens] > 0  # padding is routed, too
+        is_real = batch.weights.flatten()[rows.tokens] > 0  # padding is also routed
         tokens, router = rows.tokens[is_real], rows.router[is_real]
         state, value = self._chosen(rows.gate, rows.product)
         # With TensorFloat-32, products of float32 matrices would be rounded.

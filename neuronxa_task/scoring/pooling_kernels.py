@@ -138,7 +138,7 @@ def experts(
     BLOCK: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """As `neurons`, over the rows of one expert that are of one sentence."""
+    """As `neurons`, over one sentence's rows of one expert."""
     sentence = tl.program_id(0).to(tl.int64)
     expert = tl.program_id(1).to(tl.int64)
     columns = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)

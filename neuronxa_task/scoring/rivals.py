@@ -143,7 +143,7 @@ def _similarities(
             )
         if m != (n if pairs is None else len(pairs)):
             raise NeuronXAError(
-                f"{n} pivot vectors and {m} target vectors; expected as many of both"
+                f"{n} pivot vectors and {m} target vectors; expected the same number of each"
             )
         if buffer is None:
             buffer = workspace(pivot_layer, target_layer)

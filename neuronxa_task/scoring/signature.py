@@ -127,7 +127,7 @@ def model_facts(lm: HFLM) -> ModelFacts:
 
 
 def _quantization(model: nn.Module) -> str | None:
-    """Method of quantisation and a hash of its configuration, which may quantise inputs, too."""
+    """Method of quantisation and a hash of its configuration, which may also quantise inputs."""
     config: Any = getattr(getattr(model, "config", None), "quantization_config", None)
     if config is None:
         return None

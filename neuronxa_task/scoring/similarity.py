@@ -31,9 +31,9 @@ class InnerProducts(NamedTuple):
 
 
 def workspace(pivot: Tensor, target: Tensor) -> Tensor:
-    """Memory for any number of calls of `inner_products` with as many vectors as these.
+    """Memory to reuse in calls of `inner_products` with the same numbers of vectors.
 
-    New memory for every call takes longer than the conversion to float64.
+    Allocating memory in every call takes longer than the conversion to float64.
     """
     values = (len(pivot) + len(target)) * _features_at_a_time(len(pivot))
     return torch.empty(values, dtype=torch.float64, device=pivot.device)

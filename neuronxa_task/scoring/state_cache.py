@@ -1,4 +1,4 @@
-"""Cache of sentence states, so that each distinct sentence passes the model only once."""
+"""Cache of sentence states, so that each distinct sentence passes through the model once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Sentence = tuple[StateSettings, tuple[int, ...]]
 """Key of the cache: settings and token ids."""
 
 KEPT_BYTES = 4 * 1024**3
-"""Bytes of states to keep for later tasks; sentences beyond it pass the model again."""
+"""Bytes of states to keep for later tasks; sentences beyond it are run again."""
 
 
 class StateCache:

@@ -23,7 +23,7 @@ from neuronxa_task.scoring.states import SentenceStates, encode
 from neuronxa_task.settings import StateSettings
 
 SAME = 0.01
-"""Relative distance below which two processes see the same neurons; for others it is near 1."""
+"""Relative distance below which two processes see the same neurons; different ones are near 1."""
 
 
 @dataclass(frozen=True)

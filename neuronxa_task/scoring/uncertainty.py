@@ -25,7 +25,7 @@ SUBSETS = 20
 
 
 class PairSamples:
-    """Scores of samples of the pairs, with neighbours found anew among each sample's pairs.
+    """Scores of samples of the pairs, with neighbours searched only among each sample's pairs.
 
     A pair that occurs twice in a sample is not its own rival. With weights w, the score is the mean
     over layers of Σ_k w_k·[no rival of k has w > 0] / Σ_k w_k.
@@ -56,7 +56,7 @@ class PairSamples:
 class ScoreInterval:
     """A score's 95 % interval, by a bootstrap over its sentence pairs.
 
-    Mutual nearest neighbours are found anew in every resample. A resample contains about 63 % of
+    Mutual nearest neighbours are recomputed in every resample. A resample contains about 63 % of
     the pairs, so there are fewer competitors and its scores are too high. Therefore the interval is
     the score plus the quantiles of the resamples' deviations from their mean. If nearly all pairs
     are aligned at all layers, or nearly none at any, resamples hardly differ, and the interval is

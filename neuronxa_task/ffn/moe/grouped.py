@@ -16,7 +16,7 @@ from neuronxa_task.ffn.moe.rows import AllRows
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 ALIGNED = 16
-"""What grouped matrix products take: these dtypes, and rows of a multiple of so many bytes."""
+"""What grouped matrix products accept: these dtypes, and rows of a multiple of this many bytes."""
 
 
 def is_accelerator(device: torch.device) -> bool:

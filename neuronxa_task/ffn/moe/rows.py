@@ -38,7 +38,7 @@ class AllRows:
     Attributes:
         experts: number E of experts.
         tokens_of_batch: number N of tokens in the flattened batch.
-        keys: `[rows]` expert · N + token, ascending; N tokens times k experts each.
+        keys: `[rows]` expert · N + token, ascending; each of N tokens has k experts.
         slots: `[rows]` index of each row in `router`.
         router: `[rows]` router weights in the order of the tokens.
         gate: `[rows, F]` gate activations.
@@ -54,7 +54,7 @@ class AllRows:
     product: Tensor
 
     def by_expert(self) -> Iterator[Rows]:
-        """The rows of every expert that has any."""
+        """The rows of each expert to which tokens were routed."""
         router, tokens = self.router[self.slots], self.keys % self.tokens_of_batch
         of_row = self.keys // self.tokens_of_batch
         start = 0

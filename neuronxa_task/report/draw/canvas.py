@@ -66,7 +66,7 @@ STYLE: Mapping[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's settings, for `draw` and for saving what it drew."""
+    """Matplotlib's settings, for `draw` and for saving its figures."""
     import matplotlib as mpl
 
     settings: Any = STYLE

@@ -1,4 +1,4 @@
-"""Languages by languages as colour, ordered by the tree that stands beside them."""
+"""A matrix of languages as colour, ordered by the tree beside it."""
 
 from __future__ import annotations
 
