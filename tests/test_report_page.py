@@ -242,10 +242,26 @@ def test_unknown_resource_levels_come_last(reader: Reader) -> None:
         assert known == sorted(known, reverse=first == "5")
 
 
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (400, ["Language"]),
+        (1000, ["Language", "Code"]),
+        (1600, ["Language", "Own name", "Code", "Script"]),
+    ],
+)
+def test_names_give_way_to_scores(reader: Reader, width: int, names: list[str]) -> None:
+    reader.see(width)
+    shown = reader.run("""[...[...document.querySelectorAll(".sortable thead tr")]
+        .find((row) => row.offsetParent).cells].filter((cell) => cell.offsetParent)
+        .map((cell) => cell.querySelector(".label").textContent)""")
+    assert shown[: len(names) + 1] == [*names, "NASCA"]
+
+
 def shown_means(reader: Reader) -> list[str]:
-    means: list[str] = reader.run("""[...document.querySelectorAll(".sortable tfoot")]
-        .find((foot) => foot.offsetParent).innerText.trim().split(/\\s*\\t\\s*/)""")
-    return means
+    means: list[str] = reader.run("""[...[...document.querySelectorAll(".sortable tfoot tr")]
+        .find((row) => row.offsetParent).cells].map((cell) => cell.textContent.trim())""")
+    return [means[0], *means[4:]]
 
 
 def test_means_follow_the_filter_and_are_of_the_same_languages(reader: Reader) -> None:

@@ -103,7 +103,7 @@ function averageColumns(table) {
   const foot = table.tFoot.rows[0];
   foot.querySelector(".complete").textContent = complete.length;
   columns.forEach((column, place) => {
-    const cell = foot.cells[place + 1]; // the first one spans the columns of names
+    const cell = foot.cells[place + 4]; // after the columns of names
     const values = filled.includes(column) ? complete.map((row) => number(row.cells[column].textContent)) : [];
     const sum = (numbers) => numbers.reduce((total, value) => total + value, 0);
     const mean = sum(values) / values.length;
