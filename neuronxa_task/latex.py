@@ -1,16 +1,16 @@
 """Tables in LaTeX that pdflatex compiles and that fit the width of a page's text.
 
-They need the packages booktabs, array and longtable and are made for 8 pt type (footnotesize of a
-10 pt document). A table that is too wide breaks the lines of its longest texts; if it is
-still too wide, columns that are the same in all rows move to the caption, and the rest continues in
-a further table, which repeats the leading columns that tell the rows apart.
+They need the packages booktabs, array and longtable and are made for a 10 pt document. If a table
+is too wide, columns that are the same in all rows move to the caption, and the longest texts are
+broken into lines. If it is still too wide, it is set in smaller type; if that does not suffice, it
+continues in a further table, which repeats the leading columns that tell the rows apart.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuronxa_task.latex_text import escaped, width
 
@@ -19,16 +19,27 @@ if TYPE_CHECKING:
 
 TEXT_WIDTH = 345.0
 """pt: that of LaTeX's own article in 10 pt."""
-GAP = 8.0
-"""pt: between two columns."""
 FLOAT_LINES = 40
 """Longer tables do not fit a page, and become a longtable."""
-WRAPPED = 90.0
-"""pt: width of a column whose texts are broken."""
 KEYS_WIDTH = 240.0
 """pt: greatest width of the leading columns that are in every part of a table."""
 PIECE = 40.0
 """pt: longest part of a word without a place to break the line, in a column of broken texts."""
+
+
+class _Type(NamedTuple):
+    """A size of type: its command, and lengths in pt."""
+
+    command: str
+    scale: float
+    """Width relative to 8 pt type."""
+    gap: float
+    """Between two columns."""
+    wrapped: float
+    """Width of a column whose texts are broken."""
+
+
+NORMAL, SMALL = _Type("footnotesize", 1.0, 8.0, 90.0), _Type("scriptsize", 0.94, 4.0, 72.0)
 
 PACKAGES = "% Needs \\usepackage{booktabs,array,longtable}"
 
@@ -60,10 +71,12 @@ def latex(
         )
         for number, head in enumerate(heads)
     ]
-    same = [column for column in columns[1:] if _total(columns) > TEXT_WIDTH and column.is_same]
-    columns = [column for column in columns if column not in same]
-    caption += "".join(f"; {column.head}: {column.cells[0]}" for column in same)
+    if _total(columns) > TEXT_WIDTH:
+        caption += "".join(f"; {one.head}: {one.cells[0]}" for one in columns if one.is_same)
+        columns = [column for column in columns if not column.is_same] or columns[:1]
     parts = _parts(columns)
+    if len(parts) > 1 and len(smaller := _parts([column.small() for column in columns])) == 1:
+        parts = smaller
     comments = "\n".join([PACKAGES, *(f"% {_one_line(note)}" for note in notes)])
     made = []
     for number, part in enumerate(parts, start=1):
@@ -80,32 +93,38 @@ def _one_line(text: str) -> str:
 class _Column:
     """A column: its cells as LaTeX, how wide they are, and whether their lines are broken."""
 
-    def __init__(self, head: str, cells: Sequence[str], bold: Collection[int]) -> None:
-        self.head, self.cells, self.bold = head, cells, bold
+    def __init__(
+        self, head: str, cells: Sequence[str], bold: Collection[int], of: _Type = NORMAL
+    ) -> None:
+        self.head, self.cells, self.bold, self.type = head, cells, bold, of
         self.is_number = is_numeric(cells)
         self.is_wrapped = False
-        self.natural = max(
-            [width(head)] + [width(cell, is_bold=row in bold) for row, cell in enumerate(cells)]
-        )
+        widths = [width(cell, is_bold=row in bold) for row, cell in enumerate(cells)]
+        self.natural = of.scale * max([width(head), *widths])
+
+    def small(self) -> _Column:
+        """The same column in smaller type."""
+        return _Column(self.head, self.cells, self.bold, SMALL)
 
     @property
     def is_same(self) -> bool:
-        """Whether several rows all have the same text, which can then move to the caption."""
+        """Whether all rows have the same text, which can then move to the caption."""
         one = set(self.cells)
-        return not self.is_number and len(self.cells) > 1 and len(one) == 1 and one != {""}
+        return not self.is_number and len(one) == 1 and one != {""}
 
     @property
     def width(self) -> float:
-        return WRAPPED if self.is_wrapped else self.natural
+        return self.type.wrapped if self.is_wrapped else self.natural
 
     @property
     def form(self) -> str:
         if self.is_wrapped:
-            return f">{{\\raggedright\\arraybackslash}}p{{{WRAPPED:g}pt}}"
+            return f">{{\\raggedright\\arraybackslash}}p{{{self.type.wrapped:g}pt}}"
         return "r" if self.is_number else "l"
 
     def lines(self, row: int) -> int:
-        return 1 + int(width(self.cells[row]) * 1.15 / WRAPPED) if self.is_wrapped else 1
+        text = self.type.scale * width(self.cells[row])
+        return 1 + int(text * 1.15 / self.type.wrapped) if self.is_wrapped else 1
 
     def title(self) -> str:
         return self._written(self.head)
@@ -135,8 +154,8 @@ def _parts(columns: Sequence[_Column]) -> list[list[_Column]]:
     """Split the columns into tables that fit the page; the leading texts are in every one."""
     by_width = sorted(columns, key=lambda column: -column.natural)
     for column in by_width:
-        if _total(columns) > TEXT_WIDTH and not column.is_number and column.natural > WRAPPED:
-            column.is_wrapped = True
+        is_long = not column.is_number and column.natural > column.type.wrapped
+        column.is_wrapped = is_long and _total(columns) > TEXT_WIDTH
     keys = list(columns[:1])
     for column in columns[1:]:
         if column.is_number or _total([*keys, column]) > KEYS_WIDTH:
@@ -151,14 +170,15 @@ def _parts(columns: Sequence[_Column]) -> list[list[_Column]]:
 
 
 def _total(columns: Sequence[_Column]) -> float:
-    return sum(column.width + GAP for column in columns)
+    return sum(column.width + column.type.gap for column in columns)
 
 
 def _table(columns: Sequence[_Column], rows: int, caption: str, label: str) -> str:
     form = "".join(column.form for column in columns)
     head = " & ".join(column.title() for column in columns) + r" \\"
     body = [" & ".join(column.cell(row) for column in columns) + r" \\" for row in range(rows)]
-    size = f"\\footnotesize\\setlength{{\\tabcolsep}}{{{GAP / 2:g}pt}}"
+    of = columns[0].type
+    size = f"\\{of.command}\\setlength{{\\tabcolsep}}{{{of.gap / 2:g}pt}}"
     lines = sum(max(column.lines(row) for column in columns) for row in range(rows))
     if lines <= FLOAT_LINES:
         return "\n".join(

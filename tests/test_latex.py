@@ -51,7 +51,8 @@ def test_a_small_table_floats_and_a_long_one_goes_on_over_pages() -> None:
 
 
 def test_what_is_too_wide_goes_on_in_a_further_table_behind_the_same_names() -> None:
-    table = pd.DataFrame([{"model": "org/m"} | {f"score number {n}": "0.500" for n in range(12)}])
+    scores = {f"score number {n}": "0.500" for n in range(12)}
+    table = pd.DataFrame([{"model": name} | scores for name in ("org/m", "org/n")])
     made = latex(table, "Scores", "wide")
     parts = made.split(r"\begin{table}")[1:]
     assert len(parts) > 1
@@ -59,6 +60,23 @@ def test_what_is_too_wide_goes_on_in_a_further_table_behind_the_same_names() -> 
     assert r"\label{tab:wide-2}" in made
     assert "(2 of " in made
     assert all(made.count(f"score number {n} ") == 1 for n in range(12))
+
+
+def test_what_all_rows_share_is_said_in_the_caption_of_a_wide_table() -> None:
+    wide = {"model": "org/model", "benchmark": "b" * 30, "n": "9"}
+    scores = {name: "0.50 [0.40, 0.60]" for name in ("NASCA", "NAVCA", "MEXA")}
+    made = latex(pd.DataFrame([wide | scores]), "Scores", "one")
+    assert f"\\caption{{Scores; model: org/model; benchmark: {'b' * 30}}}" in made
+    assert "n & NASCA & NAVCA & MEXA" in made and "footnotesize" in made
+    assert "org/model & 9" in latex(pd.DataFrame([{"model": "org/model", "n": "9"}]), "S", "s")
+
+
+def test_smaller_type_keeps_a_table_whole() -> None:
+    names = [f"score {n}" for n in range(7)]
+    table = pd.DataFrame([{"model": model} | dict.fromkeys(names, "0.50 ± 0.01") for model in "ab"])
+    small, split = (latex(table[["model", *names[:count]]], "S", "s") for count in (6, 7))
+    assert small.count("scriptsize") == small.count("begin{tabular}") == 1
+    assert "scriptsize" not in split and split.count("begin{tabular}") == 2
 
 
 def test_the_best_numbers_are_bold_ties_included() -> None:
