@@ -71,5 +71,5 @@ class StateCache:
         kept = needed[: max(1, now, KEPT_BYTES // bytes_per_sentence)]
         if len(kept) == len(self._row):
             return
-        self._states = self._states[[self._row[sentence] for sentence in kept]] if kept else None
+        self._states = self._states.of([self._row[sentence] for sentence in kept]) if kept else None
         self._row = {sentence: row for row, sentence in enumerate(kept)}

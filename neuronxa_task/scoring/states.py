@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +22,7 @@ SHORTEST_IN_BATCH = 0.75
 """Least length of a sentence in a batch, relative to the longest."""
 
 
-@dataclass
-class SentenceStates:
+class SentenceStates(NamedTuple):
     """Pooled vectors of n sentences.
 
     Attributes:
@@ -38,33 +38,26 @@ class SentenceStates:
     nav: list[Tensor]
     emb: list[Tensor]
 
-    def __getitem__(self, rows: Sequence[int]) -> SentenceStates:
+    def vectors(self, rows: Sequence[int]) -> Iterator[Tensor]:
+        """`[rows, features]` of the sentences `rows` by layer: all of `nas`, then `nav`, `emb`."""
+        for layer in (*self.nas, *self.nav, *self.emb):
+            yield layer[torch.tensor(rows, device=layer.device)]
+
+    def of(self, rows: Sequence[int]) -> SentenceStates:
         """The states of the sentences `rows`, in this order."""
-
-        def select(layers: list[Tensor]) -> list[Tensor]:
-            return [layer[torch.tensor(rows, device=layer.device)] for layer in layers]
-
-        return SentenceStates(select(self.nas), select(self.nav), select(self.emb))
+        vectors = self.vectors(rows)
+        return SentenceStates(*(list(islice(vectors, len(layers))) for layers in self))
 
     @property
     def bytes_per_sentence(self) -> int:
         """Size of one sentence's vectors in bytes."""
-        return sum(
-            layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb)
-        )
+        return sum(layer.shape[1] * layer.element_size() for layers in self for layer in layers)
 
     @staticmethod
     def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
         """Concatenate the sentences of several states."""
-
-        def join(of_parts: list[list[Tensor]]) -> list[Tensor]:
-            return [torch.cat(layer) for layer in zip(*of_parts, strict=True)]
-
-        return SentenceStates(
-            join([part.nas for part in parts]),
-            join([part.nav for part in parts]),
-            join([part.emb for part in parts]),
-        )
+        kinds = zip(*parts, strict=True)
+        return SentenceStates(*([*map(torch.cat, zip(*kind, strict=True))] for kind in kinds))
 
 
 def encode(
