@@ -17,13 +17,12 @@ from neuronxa_task.report.draw.canvas import (
     Drawn,
     Entry,
     Tips,
-    chance_entry,
-    draw_chance,
     draw_legend,
     few_ticks,
-    frame_of,
     legend_height,
     mark_style,
+    panel,
+    write,
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
 
@@ -38,22 +37,20 @@ def draw_estimates(chart: Estimates) -> Drawn:
         Entry(shortened(drawable(name)), mark_style(number))
         for number, name in enumerate(chart.series)
     ]
-    entries += chance_entry(chart.x)
     step = MARK_STEP * len(chart.series) + 5 if chart.apart else ROW_HEIGHT
     count = len(chart.rows)
     top = legend_height(entries)
-    frame = frame_of(left, step * count, top, chart.x, (count - 0.5, -0.5))
-    axes = frame.axes
+    figure, axes = panel(left, step * count, top, chart.x, (count - 0.5, -0.5))
     axes.grid(axis="x")
     few_ticks(axes, upright=False)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    draw_legend(frame, entries)
-    draw_chance(frame, chart.x, upright=True)
+    draw_legend(figure, entries)
     if chart.x.low < 0 < chart.x.high:
         axes.axvline(0, color=QUIET, linewidth=0.8, zorder=1)
     for number, name in enumerate(names):
-        frame.write(left - 4, frame.at(0, number)[1], name, ha="right", fontsize=TINY)
+        _, y = axes.transData.transform((0, number))
+        write(figure, left - 4, y, name, ha="right", fontsize=TINY)
     if not chart.apart:
         _join(chart, axes)
     tips = {}
@@ -72,7 +69,7 @@ def draw_estimates(chart: Estimates) -> Drawn:
         axes.plot(xs, ys, gid=gid, clip_on=False, zorder=3, **mark_style(series))
         values = [(_in_full(estimate),) for _, _, estimate in estimates]
         tips[gid] = Tips([row for _, row, _ in estimates], [of_series], values)
-    return Drawn(frame.figure, tips)
+    return Drawn(figure, tips)
 
 
 def _join(chart: Estimates, axes: Axes) -> None:
