@@ -142,6 +142,6 @@ def _free(boxes: Boxes, taken: Boxes, area: Sequence[float]) -> NDArray[np.bool_
         | (taken[:, 1] >= high)
         | (taken[:, 3] <= low)
     )
-    inside = (boxes[:, :2] >= area[:2]) & (boxes[:, 2:] <= area[2:])
+    inside = (boxes[:, :2] >= np.array(area[:2])) & (boxes[:, 2:] <= np.array(area[2:]))
     free: NDArray[np.bool_] = clear.all(axis=1) & inside.all(axis=1)
     return free

@@ -137,7 +137,7 @@ def _typical(
     name = "typical 95 % interval"
     width, height = text_width(name, TINY), TINY + 1
     sides = axes.transData.transform(chart.typical) - axes.transData.transform((0, 0))
-    across, up = np.minimum(2 * sides, axes.bbox.size / 3)
+    across, up = np.minimum(2 * sides, np.divide(axes.bbox.size, 3))
     right, room = axes.bbox.x1, max(up, height)
     low = axes.bbox.y0 + 3
     if chart.y.chance is not None:
