@@ -568,15 +568,15 @@ def test_hooks_are_a_word_of_the_signature_and_forbid_caching() -> None:
     model = tiny_llama()
     lm = HFLM(pretrained=model, tokenizer=byte_tokenizer(), device="cpu", batch_size=4)
     plain = model_facts(lm)
-    assert plain.may_be_cached and plain.hooks == 0
+    assert plain.hooks == 0
     handles = [layer.register_forward_hook(lambda *_: None) for layer in model.model.layers]
     facts = model_facts(lm)
     with hooked(handles):
-        assert not facts.may_be_cached and facts.hooks == 2
+        assert facts.hooks == 2
     data = DataFacts("d", "local", "test", "eng", 3, "0" * 8, "0" * 8)
     assert "|hooks:2|" in signature(StateSettings(), data, facts)
     assert "hooks" not in signature(StateSettings(), data, plain)
-    assert ModelFacts("float32", "8", "x").may_be_cached
+    assert ModelFacts("float32", "8", "x").hooks == 0
 
 
 def test_settings_are_told_apart_and_the_same_in_every_process() -> None:

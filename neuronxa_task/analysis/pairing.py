@@ -67,13 +67,8 @@ class AccuracyJoin:
     @property
     def names(self) -> dict[str, str]:
         """Model, benchmarks, pivot and metric, as columns of a table."""
-        return {
-            "model": self.model,
-            "alignment": self.alignment,
-            "pivot": self.pivot,
-            "benchmark": self.benchmark,
-            "metric": self.metric,
-        }
+        columns = ("model", "alignment", "pivot", "benchmark", "metric")
+        return {name: getattr(self, name) for name in columns}
 
     def has(self, score: str) -> bool:
         """Whether at least one language has the score."""

@@ -158,11 +158,9 @@ def table(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
 
 def shown(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
     """`table` with RankC rounded to three digits, as text."""
-    import pandas as pd
-
-    rows = [{**pair._asdict(), "rankc": f"{pair.rankc:.3f}"} for pair in pairs]
-    made: pd.DataFrame = pd.DataFrame(rows).astype(str)
-    return made
+    made = table(pairs)
+    made["rankc"] = made["rankc"].map("{:.3f}".format)
+    return made.astype(str)
 
 
 def _compare(first: Facts, second: Facts, what: str) -> NDArray[np.float64]:

@@ -25,24 +25,14 @@ IN_WORDS = {MEAN: "mean of these models", POOLED: "all models' languages pooled"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A coefficient with its 95 % interval over languages; `note` where there is none.
+    """A coefficient with its 95 % interval over languages, and its row of all correlations.
 
-    Attributes:
-        r: coefficient.
-        low: lower end of the interval.
-        high: upper end.
-        note: why there is none, or what it leaves out.
-        verdict: `positive`, `negative` or `cannot tell`.
-        sentences: what it shows, in words.
-        row: the whole row of the table of correlations, by column.
+    The row's `note` says why there is none, or what it leaves out.
     """
 
     r: float | None
     low: float | None
     high: float | None
-    note: str
-    verdict: str
-    sentences: Sequence[str]
     row: Mapping[str, Any]
 
     @property
@@ -128,8 +118,7 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
 def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
     for row in rows[rows["score"] == score].to_dict("records"):
         r, low, high = (_given(row[name]) for name in ("r", "low", "high"))
-        told = [] if r is None or row["kind"] == POOLED else sentences(row)
-        return Estimate(r, low, high, row["note"], row["verdict"], told, row)
+        return Estimate(r, low, high, row)
     return None
 
 
@@ -188,4 +177,4 @@ def in_words(content: Content, groups: Sequence[Group]) -> tuple[list[str], list
     if len(known) > 1:
         single = ", ".join(f"{group.name} {estimate.text}" for group, estimate in known[:-1])
         further.append(f"By benchmark: r = {single}.")
-    return list(estimate.sentences), further
+    return list(sentences(estimate.row)), further

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from math import isfinite, isnan, nan
 from statistics import fmean
 
@@ -244,13 +245,13 @@ def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:
 
 def mean_over_languages(profiles: Sequence[Layers]) -> list[float]:
     """Mean of each layer over the languages that have it."""
-    longest = max(len(profile.values) for profile in profiles)
-    columns = [
-        [profile.values[layer] for profile in profiles if layer < len(profile.values)]
-        for layer in range(longest)
-    ]
-    known = [[value for value in column if not isnan(value)] for column in columns]
-    return [fmean(column) if column else nan for column in known]
+    return [fmean(known) if known else nan for known in known_by_layer(profiles)]
+
+
+def known_by_layer(profiles: Sequence[Layers]) -> list[list[float]]:
+    """Of each layer, the values of the languages that have it."""
+    by_layer = zip_longest(*(profile.values for profile in profiles), fillvalue=nan)
+    return [[value for value in values if not isnan(value)] for values in by_layer]
 
 
 def first_layer(name: str) -> int:

@@ -143,5 +143,5 @@ def _free(boxes: Boxes, taken: Boxes, area: Sequence[float]) -> NDArray[np.bool_
         | (taken[:, 3] <= low)
     )
     inside = (boxes[:, :2] >= np.array(area[:2])) & (boxes[:, 2:] <= np.array(area[2:]))
-    free: NDArray[np.bool_] = clear.all(axis=1) & inside.all(axis=1)
+    free: NDArray[np.bool_] = clear.all(axis=1) & np.all(inside, axis=1)
     return free

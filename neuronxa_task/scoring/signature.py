@@ -39,11 +39,6 @@ class ModelFacts:
     settings: tuple[str, ...] = ()
     hooks: int = 0
 
-    @property
-    def may_be_cached(self) -> bool:
-        """Whether the fingerprint covers the whole computation, so that results can be cached."""
-        return self.hooks == 0
-
 
 @dataclass(frozen=True)
 class DataFacts:
