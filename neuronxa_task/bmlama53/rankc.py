@@ -160,7 +160,8 @@ def shown(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
     """`table` with RankC rounded to three digits, as text."""
     made = table(pairs)
     made["rankc"] = made["rankc"].map("{:.3f}".format)
-    return made.astype(str)
+    texts: pd.DataFrame = made.astype(str)
+    return texts
 
 
 def _compare(first: Facts, second: Facts, what: str) -> NDArray[np.float64]:

@@ -14,12 +14,11 @@ COLOURS = 8
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title, its range, and the value that guessing reaches, if that is known."""
+    """An axis: its title and its range."""
 
     title: str
     low: float
     high: float
-    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Trend:
-    """A curve, and the band around it.
-
-    Attributes:
-        x: increasing, from the first mark to the last.
-        y: the curve there.
-        low, high: ends of the band there.
-    """
+    """A curve y over increasing x, from the first mark to the last, and a band around it."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -72,6 +65,7 @@ class Scatter:
         typical: half widths of an interval of x and y that stand for all, where the marks show
             none of their own.
         diagonal: draw x = y, in a square.
+        chance: the value of y that guessing reaches, if that is known.
     """
 
     x: Axis
@@ -82,6 +76,7 @@ class Scatter:
     notes: Sequence[str] = ()
     typical: tuple[float, float] | None = None
     diagonal: bool = False
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -225,8 +220,6 @@ class Menu:
 
     Attributes:
         key: which of the charts' keys it chooses.
-        label: what it is called.
-        options: what can be chosen.
         chosen: option that is shown at first; None for all of them.
     """
 

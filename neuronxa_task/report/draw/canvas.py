@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.report.chart import Axis
@@ -32,6 +33,8 @@ ROW_HEIGHT, MARK_STEP = 10.0, 8.0
 RADIUS = 2.8
 NAMED_MARKS = 30
 LONGEST_TITLE = 50
+
+Point = tuple[float, float]
 
 STYLE: Mapping[str, Any] = {
     "font.family": [FONT],
@@ -211,6 +214,13 @@ def few_ticks(axes: Axes, *, whole: bool = False, upright: bool = True) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=steps, integer=whole))
     if upright:
         axes.yaxis.set_major_locator(MaxNLocator(7, steps=steps))
+
+
+def draw_segments(axes: Axes, segments: Iterable[Sequence[Point]], **look: Any) -> None:
+    """Lines between two points each, as one path."""
+    points = [point for ends in segments for point in (*ends, (nan, nan))]
+    if points:
+        axes.plot(*zip(*points, strict=True), clip_on=False, **look)
 
 
 def colour_bar(figure: Figure, limit: float, measure: str, colours: Mapping[str, Any]) -> None:

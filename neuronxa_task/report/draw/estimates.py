@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from neuronxa_task.report.chart import Estimate, Estimates
 from neuronxa_task.report.draw.canvas import (
@@ -16,8 +15,10 @@ from neuronxa_task.report.draw.canvas import (
     TINY,
     Drawn,
     Entry,
+    Point,
     Tips,
     draw_legend,
+    draw_segments,
     few_ticks,
     legend_height,
     mark_style,
@@ -25,9 +26,6 @@ from neuronxa_task.report.draw.canvas import (
     write,
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def draw_estimates(chart: Estimates) -> Drawn:
@@ -52,7 +50,7 @@ def draw_estimates(chart: Estimates) -> Drawn:
         _, y = axes.transData.transform((0, number))
         write(figure, left - 4, y, name, ha="right", fontsize=TINY)
     if not chart.apart:
-        _join(chart, axes)
+        draw_segments(axes, _spans(chart), color=FAINT, linewidth=0.8, zorder=1)
     tips = {}
     for series, of_series in enumerate(chart.series):
         shift = (series - (len(chart.series) - 1) / 2) * MARK_STEP / step if chart.apart else 0.0
@@ -61,7 +59,12 @@ def draw_estimates(chart: Estimates) -> Drawn:
             for number, row in enumerate(chart.rows)
             if (estimate := row.estimates[series]) is not None
         ]
-        _intervals(axes, [(y, estimate) for y, _, estimate in estimates], PALETTE[series])
+        intervals = [
+            ((estimate.low, y), (estimate.high, y))
+            for y, _, estimate in estimates
+            if estimate.low is not None and estimate.high is not None
+        ]
+        draw_segments(axes, intervals, color=PALETTE[series], linewidth=1.3, zorder=2)
         xs, ys = [estimate.value for _, _, estimate in estimates], [y for y, _, _ in estimates]
         if not xs:
             continue
@@ -72,27 +75,11 @@ def draw_estimates(chart: Estimates) -> Drawn:
     return Drawn(figure, tips)
 
 
-def _join(chart: Estimates, axes: Axes) -> None:
-    """A thin line between the ends of each row."""
-    nan = float("nan")
-    points = []
+def _spans(chart: Estimates) -> Iterator[tuple[Point, Point]]:
+    """Both ends of each row."""
     for number, row in enumerate(chart.rows):
-        values = [estimate.value for estimate in row.estimates if estimate is not None]
-        if values:
-            points += [(min(values), number), (max(values), number), (nan, nan)]
-    axes.plot(*zip(*points, strict=True), color=FAINT, linewidth=0.8, clip_on=False, zorder=1)
-
-
-def _intervals(axes: Axes, rows: Sequence[tuple[float, Estimate]], colour: str) -> None:
-    nan = float("nan")
-    points = [
-        point
-        for y, estimate in rows
-        if estimate.low is not None and estimate.high is not None
-        for point in ((estimate.low, y), (estimate.high, y), (nan, nan))
-    ]
-    if points:
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, clip_on=False, zorder=2)
+        if values := [estimate.value for estimate in row.estimates if estimate is not None]:
+            yield (min(values), number), (max(values), number)
 
 
 def _in_full(estimate: Estimate) -> str:

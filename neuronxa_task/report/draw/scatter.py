@@ -22,6 +22,7 @@ from neuronxa_task.report.draw.canvas import (
     Entry,
     Tips,
     draw_legend,
+    draw_segments,
     few_ticks,
     hollow_style,
     legend_height,
@@ -47,7 +48,7 @@ def draw_scatter(chart: Scatter) -> Drawn:
     ]
     if any(hollow for _, hollow in looks):
         entries.append(Entry("not above chance", hollow_style(0) | {"markeredgecolor": QUIET}))
-    if chart.y.chance is not None:
+    if chart.chance is not None:
         entries.append(Entry("chance", CHANCE))
     entries += map(Entry, chart.notes)
     height = WIDTH - BESIDE_AXIS - 2 * EDGE if chart.diagonal else PANEL_HEIGHT
@@ -56,8 +57,8 @@ def draw_scatter(chart: Scatter) -> Drawn:
     axes.set_ylabel(shortened(drawable(chart.y.title), LONGEST_TITLE))
     few_ticks(axes)
     draw_legend(figure, entries)
-    if chart.y.chance is not None:
-        axes.axhline(chart.y.chance, zorder=1, **CHANCE)
+    if chart.chance is not None:
+        axes.axhline(chart.chance, zorder=1, **CHANCE)
     line = _through(chart, axes)
     bars = [*_error_bars(chart.marks, axes), *_typical(chart, figure, axes)]
     tips = {}
@@ -109,7 +110,6 @@ def _through(chart: Scatter, axes: Axes) -> list[tuple[float, float, float, floa
 
 def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[tuple[float, float, float, float]]:
     """Intervals as one thin path; boxes around them."""
-    nan = float("nan")
     (x_low, x_high), (y_low, y_high) = axes.get_xlim(), axes.get_ylim()
     bars = []
     for mark in marks:
@@ -119,10 +119,7 @@ def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[tuple[float, floa
         if mark.y_ends:
             low, high = max(mark.y_ends[0], y_low), min(mark.y_ends[1], y_high)
             bars.append(((mark.x, low), (mark.x, high)))
-    if bars:
-        points = [point for first, last in bars for point in (first, last, (nan, nan))]
-        look: dict[str, Any] = {"color": (QUIET, 0.5), "linewidth": 0.7}
-        axes.plot(*zip(*points, strict=True), clip_on=False, zorder=1, **look)
+    draw_segments(axes, bars, color=(QUIET, 0.5), linewidth=0.7, zorder=1)
     for ends in bars:
         (left, bottom), (right, top) = axes.transData.transform(ends)
         yield left - 0.5, bottom - 0.5, right + 0.5, top + 0.5
@@ -140,8 +137,8 @@ def _typical(
     across, up = np.minimum(2 * sides, np.divide(axes.bbox.size, 3))
     right, room = axes.bbox.x1, max(up, height)
     low = axes.bbox.y0 + 3
-    if chart.y.chance is not None:
-        _, line = axes.transData.transform((0, chart.y.chance))
+    if chart.chance is not None:
+        _, line = axes.transData.transform((0, chart.chance))
         low = line + 3 if low - 3 <= line <= low + room + 3 else low
     x, y = right - across / 2, low + room / 2
     cross = (
