@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, DenseNeurons, Experts, evaluation, neurons_by_layer, reading
@@ -138,13 +139,9 @@ def batches(
 
 def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Pad a batch on the right: token ids and attention mask, both `[batch, tokens]` int64."""
-    width = max(map(len, sentences))
-    ids = torch.full((len(sentences), width), pad_id)
-    mask = torch.zeros((len(sentences), width), dtype=torch.long)
-    for row, sentence in enumerate(sentences):
-        ids[row, : len(sentence)] = torch.tensor(sentence)
-        mask[row, : len(sentence)] = 1
-    return ids, mask
+    rows = [torch.tensor(sentence) for sentence in sentences]
+    ids = pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    return ids, pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
 
 
 def _require_finite(states: SentenceStates, neuron_layers: Sequence[int]) -> None:

@@ -30,7 +30,7 @@ from neuronxa_task.report.draw.canvas import (
     panel,
     write,
 )
-from neuronxa_task.report.labels import drawable, place, shortened, text_width
+from neuronxa_task.report.labels import Box, drawable, place, shortened, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def draw_scatter(chart: Scatter) -> Drawn:
     return Drawn(figure, tips)
 
 
-def _through(chart: Scatter, axes: Axes) -> list[tuple[float, float, float, float]]:
+def _through(chart: Scatter, axes: Axes) -> list[Box]:
     """The trend or the diagonal; boxes along it, which no label is to cover."""
     if chart.diagonal:
         xs = np.linspace(chart.x.low, chart.x.high, 60)
@@ -108,7 +108,7 @@ def _through(chart: Scatter, axes: Axes) -> list[tuple[float, float, float, floa
     return [(x - 2, y - 2, x + 2, y + 2) for x, y in points]
 
 
-def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[tuple[float, float, float, float]]:
+def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[Box]:
     """Intervals as one thin path; boxes around them."""
     (x_low, x_high), (y_low, y_high) = axes.get_xlim(), axes.get_ylim()
     bars = []
@@ -125,9 +125,7 @@ def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[tuple[float, floa
         yield left - 0.5, bottom - 0.5, right + 0.5, top + 0.5
 
 
-def _typical(
-    chart: Scatter, figure: Figure, axes: Axes
-) -> Iterator[tuple[float, float, float, float]]:
+def _typical(chart: Scatter, figure: Figure, axes: Axes) -> Iterator[Box]:
     """A cross after its name, low at the right and clear of chance, and the box around both."""
     if chart.typical is None:
         return
@@ -152,10 +150,7 @@ def _typical(
 
 
 def _name_marks(
-    marks: Sequence[Mark],
-    figure: Figure,
-    axes: Axes,
-    obstacles: Sequence[tuple[float, float, float, float]],
+    marks: Sequence[Mark], figure: Figure, axes: Axes, obstacles: Sequence[Box]
 ) -> None:
     names = [shortened(drawable(mark.name)) for mark in marks]
     spots = place(
