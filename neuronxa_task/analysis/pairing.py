@@ -33,10 +33,6 @@ class AccuracyJoin:
     """One model's alignment on one corpus beside its accuracy on one benchmark.
 
     Attributes:
-        model: name of the model.
-        alignment: name of the alignment benchmark.
-        benchmark: name of the downstream benchmark.
-        metric: name of its metric.
         pivot: pivot language of the alignment.
         table: one row per language (index), one column per score, `surface`, the surface baseline
             (NaN where missing), `accuracy` (corrected for chance or relative to the pivot if asked

@@ -35,7 +35,6 @@ class LanguagePair(NamedTuple):
     """RankC of a model in two languages.
 
     Attributes:
-        model: its name.
         first: a language, as in the tasks' names.
         second: the other language; RankC is symmetric.
         rankc: mean consistency over facts, in (0, 1].

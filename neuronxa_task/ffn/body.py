@@ -94,7 +94,6 @@ class Encoder:
     """The encoder of an encoder-decoder model whose decoder is read.
 
     Attributes:
-        model: the encoder.
         shifted: maps a sentence's ids to the decoder's input in training.
         pad: padding id, which `shifted` needs to find the end (mBART starts with the last token).
     """

@@ -94,7 +94,7 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
                 str(kind),
                 names.get(str(model)) or IN_WORDS[str(kind)],
                 int(same["models"].max()),
-                _whole(same["n"].max()),
+                number(same["n"].max(), 0) or MISSING,
                 [_estimate(same, score) for score in content.scores],
             )
             for (kind, model, _), same in rows.groupby(["kind", "model", again], sort=False)
@@ -125,11 +125,6 @@ def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
 def _given(value: Any) -> float | None:
     """A number of the table; None for its NaN and None."""
     return None if value is None or value != value else float(value)
-
-
-def _whole(value: Any) -> str:
-    whole = _given(value)
-    return MISSING if whole is None else f"{whole:.0f}"
 
 
 def qualifications(row: Mapping[str, Any]) -> Iterator[str]:

@@ -27,7 +27,6 @@ class Mark:
 
     Attributes:
         name: what the label says.
-        x, y: its values.
         x_ends, y_ends: of their intervals; None where there is none.
         group: place among the scatter's groups.
         hollow: not filled: y is not above chance.
@@ -57,10 +56,8 @@ class Scatter:
     """Languages as marks.
 
     Attributes:
-        x, y: axes.
         marks: those to be named first in front; not empty.
         groups: names of the groups of marks.
-        trend: a curve through them.
         notes: what stands above, such as r and n.
         typical: half widths of an interval of x and y that stand for all, where the marks show
             none of their own.
@@ -182,7 +179,6 @@ class Estimates:
     """Rows of marks with intervals: a forest plot, or a dot plot.
 
     Attributes:
-        x: axis of the values.
         rows: from top to bottom.
         series: names of the series; each has a colour and a shape.
         apart: one below the other within a row, not on the same height.

@@ -50,8 +50,6 @@ class Point:
     """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it.
 
     Attributes:
-        language: the language.
-        x, y: its two values.
         x_ends, y_ends: their 95 % intervals; `None` if unknown.
         above_chance: whether y is above chance by more than its standard error explains.
     """
@@ -81,8 +79,6 @@ class Content:
     """The results, arranged as the report shows them.
 
     Attributes:
-        results: what was read.
-        selection: what is compared.
         table: rows of the selected benchmarks; downstream ones have one metric each.
         models: names of the models, best aligned first.
         texts: alignment benchmarks.

@@ -58,7 +58,6 @@ class SideBySide:
     """Alignment beside accuracy for one model.
 
     Attributes:
-        model: index of the model.
         rows: languages with their cells, most aligned first.
         complete: how many languages have a number in every column that this model has.
         means: mean of each column over these languages.
@@ -228,7 +227,6 @@ class Signed:
     """The signature of results on a benchmark.
 
     Attributes:
-        benchmark: its name.
         signature: facts that all languages share; for others, the number of different values.
         models: models with this signature but for their weights and languages, each with its number
             of languages and the fingerprint of its weights, if known.

@@ -65,7 +65,6 @@ class ModelSide:
     """A model, or one half of an encoder-decoder, whose neurons were found.
 
     Attributes:
-        body: what is run.
         sites: where its neurons are.
         layers: those that have neurons.
         settings: names of the settings that matter to this kind of model only: `side` of an

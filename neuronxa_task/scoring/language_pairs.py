@@ -31,7 +31,6 @@ class RequestOptions:
     Attributes:
         states: which states are compared, by setting.
         target: the language that is compared with the pivot.
-        pivot: the pivot.
         pairs: score the language with every other one, too.
         max_batch_tokens: most tokens of a batch, padding included.
     """
@@ -148,7 +147,6 @@ class TaskPairs:
     """The sentence pairs of one task with one pivot.
 
     Attributes:
-        task: its name.
         settings: which states are compared.
         documents: ids of the n documents, one per pair.
         pivot: n pivot sentences.

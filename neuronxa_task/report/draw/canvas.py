@@ -50,14 +50,10 @@ STYLE: Mapping[str, Any] = {
     "lines.solid_capstyle": "butt",
     "lines.solid_joinstyle": "round",
     "text.color": INK,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "xtick.major.size": 2,
-    "ytick.major.size": 2,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
+    **dict.fromkeys(("xtick.color", "ytick.color"), QUIET),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), SMALL),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.6),
     "grid.color": RULE,
     "grid.linewidth": 0.5,
     "text.parse_math": False,
@@ -97,7 +93,6 @@ class Drawn:
     """A figure, and what the page adds to it.
 
     Attributes:
-        figure: the figure.
         tips: by the gid of an artist, what pointing at its elements tells.
         cells: attributes of the first image, if there is one.
         natural: whether the page shows it in its own size, not as wide as there is room.
