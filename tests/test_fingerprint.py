@@ -20,16 +20,17 @@ from families import tiny_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, LlamaForCausalLM
 
+from neuronxa_task.corpus import Corpus
 from neuronxa_task.scoring.bit_sums import bit_sum
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.language_pairs import TaskFacts
 from neuronxa_task.scoring.patches import count_patches
 from neuronxa_task.scoring.signature import (
-    DataFacts,
     ModelFacts,
     model_facts,
     signature,
 )
-from neuronxa_task.settings import StateSettings
+from neuronxa_task.settings import Settings
 
 IDS = torch.randint(2, 250, (2, 9), generator=torch.Generator().manual_seed(1))
 
@@ -573,9 +574,13 @@ def test_hooks_are_a_word_of_the_signature_and_forbid_caching() -> None:
     facts = model_facts(lm)
     with hooked(handles):
         assert facts.hooks == 2
-    data = DataFacts("d", "local", "test", "eng", 3, "0" * 8, "0" * 8)
-    assert "|hooks:2|" in signature(StateSettings(), data, facts)
-    assert "hooks" not in signature(StateSettings(), data, plain)
+    data = Settings(), Corpus("d", "local", "test", (), list), "eng", 3
+    of_hooked, of_plain = (
+        signature(*data, TaskFacts("0" * 8, "0" * 8, model, (), 0.0, {}, {}))
+        for model in (facts, plain)
+    )
+    assert "|hooks:2|" in of_hooked
+    assert "hooks" not in of_plain
     assert ModelFacts("float32", "8", "x").hooks == 0
 
 

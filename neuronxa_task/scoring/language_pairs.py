@@ -47,8 +47,9 @@ class TaskFacts:
     """Facts that all results of a task share.
 
     Attributes:
-        data_hash: hash of the sentence pairs that were compared.
-        token_hash: hash of their token ids.
+        data_hash: hash of the sentence pairs that were compared, eight hex digits.
+        token_hash: hash of their token ids, eight hex digits, which depends on the tokenizer, its
+            special tokens and the truncation of long sentences.
         model: facts of the model and the run that can change the result.
         neuron_layers: the layers that have neurons.
         surface: fraction of pairs that are aligned by their common tokens alone.
