@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, overload
 
-from torch import Tensor, nn
+from torch import nn
 
 from neuronxa_task.api_inputs import checked_tokenizer, parallel_text, require_model
 from neuronxa_task.errors import NeuronXAError
@@ -17,7 +17,6 @@ from neuronxa_task.scoring.max_length import max_length
 from neuronxa_task.scoring.measure import measure
 from neuronxa_task.scoring.rivals import Combine, rivals_by_layer
 from neuronxa_task.scoring.state_cache import Sentence, StateCache
-from neuronxa_task.scoring.states import SentenceStates
 from neuronxa_task.scoring.surface import surface
 from neuronxa_task.scoring.tokens import TokenCache
 from neuronxa_task.settings import Activation, ExpertValues, Pooling, Side, StateSettings
@@ -165,29 +164,14 @@ class _Run:
     def _alignment(
         self, cache: StateCache, pivot: list[tuple[int, ...]], target: list[tuple[int, ...]]
     ) -> Alignment:
-        states, rows = self._states(cache, self._distinct(pivot, target))
+        sentences = self._distinct(pivot, target)
+        states, rows = self._encoder.states(cache, self._settings, sentences)
+        assert states is not None
         side = self._encoder.side(self._settings.side)
-
-        def vectors(sentences: list[tuple[int, ...]]) -> Iterator[Tensor]:
-            chosen = states[[rows[self._settings, ids] for ids in sentences]]
-            yield from (*chosen.nas, *chosen.nav, *chosen.emb)
-
-        layers = rivals_by_layer(
-            vectors(pivot), vectors(target), combine=Combine(self._encoder.split.sum)
+        vectors = (
+            states.vectors([rows[self._settings, ids] for ids in texts])
+            for texts in (pivot, target)
         )
+        layers = rivals_by_layer(*vectors, combine=Combine(self._encoder.split.sum))
         alignment = measure(layers, side.layers, len(states.emb), len(pivot)).alignment
         return replace(alignment, surface=surface(pivot, target, self._model.special_ids))
-
-    def _states(
-        self, cache: StateCache, sentences: set[Sentence]
-    ) -> tuple[SentenceStates, dict[Sentence, int]]:
-        failure = None
-        try:
-            if (held := cache.states) is not None:
-                cache.drop_unneeded(self._encoder.bytes_per_sentence(held), sentences)
-            if missing := cache.missing(sentences):
-                cache.add(missing, self._encoder.encode(self._settings, [s[1] for s in missing]))
-        except NeuronXAError as error:
-            failure = error
-        self._encoder.together.fail_together(failure)
-        return cache.take(sentences)

@@ -10,7 +10,7 @@ import typer
 from neuronxa_task.commands.correlate import correlate
 from neuronxa_task.commands.demo import demo
 from neuronxa_task.commands.floor import floor
-from neuronxa_task.commands.languages import languages as list_languages
+from neuronxa_task.commands.languages import languages
 from neuronxa_task.commands.leaderboard import leaderboard
 from neuronxa_task.commands.models import models
 from neuronxa_task.commands.pairs import pairs
@@ -55,21 +55,11 @@ def options(
     """Handle the options that come before a command."""
 
 
-app.command()(demo)
-app.command()(models)
-app.command()(floor)
-app.command()(tasks)
-app.command("task-path")(task_path)
-app.command()(correlate)
-app.command()(predict)
-app.command()(leaderboard)
-app.command()(retrieval)
-app.command()(pairs)
-app.command()(report)
-app.command()(stability)
-app.command()(rankc)
-app.command()(reproduce)
-app.command("languages")(list_languages)
+for command in (
+    *(demo, models, floor, tasks, task_path, correlate, predict, leaderboard, retrieval, pairs),
+    *(report, stability, rankc, reproduce, languages),
+):
+    app.command()(command)
 
 
 def main() -> None:

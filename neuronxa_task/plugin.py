@@ -154,7 +154,7 @@ def scored_model(lm: LM) -> ScoredModel:
 
     hf = _require_readable(lm)
     facts, finished = model_facts(hf), responses_of(hf)
-    if finished is not None and not facts.may_be_cached:
+    if finished is not None and facts.hooks:
         log.warning(
             "NeuronXA tasks do not use --use_cache: the model has %d hooks or replaced functions, "
             "which its fingerprint does not cover",

@@ -23,7 +23,6 @@ class PivotRecord:
     """What is recorded of a task with one of its pivots.
 
     Attributes:
-        pivot: the pivot.
         target: the language that is compared with it.
         facts: what all sentence pairs share.
         signature: of the scores.

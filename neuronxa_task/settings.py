@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from neuronxa_task.errors import NeuronXAError, closest, one_of
 from neuronxa_task.sampling import ALL, FIRST
@@ -38,14 +38,6 @@ Pooling = Literal["position", "mean", "last"]
 ExpertValues = Literal["weighted", "unweighted"]
 Side = Literal["encoder", "decoder"]
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "nas_site": get_args(Activation),
-    "nav_site": get_args(Activation),
-    "pooling": get_args(Pooling),
-    "expert_values": get_args(ExpertValues),
-    "side": get_args(Side),
-}
-
 
 @dataclass(frozen=True)
 class StateSettings:
@@ -71,6 +63,9 @@ class StateSettings:
             value = getattr(self, name)
             if value not in choices:
                 raise NeuronXAError(f"{name} is {value!r}; expected one of: {one_of(choices)}")
+
+
+CHOICES = {name: get_args(kind) for name, kind in get_type_hints(StateSettings).items()}
 
 
 @dataclass(frozen=True)

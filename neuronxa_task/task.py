@@ -23,7 +23,7 @@ from neuronxa_task.plugin import (
 from neuronxa_task.recorded import Directions, PivotRecord, record
 from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions
-from neuronxa_task.scoring.signature import DataFacts, signature
+from neuronxa_task.scoring.signature import signature
 from neuronxa_task.settings import REQUEST_TYPE, SCORE_OF, Settings, StateSettings
 
 log = logging.getLogger(__name__)
@@ -258,17 +258,8 @@ class NeuronXATask(Task):
 
     def _signature(self, pivot: str, answer: PairResult, pairs: int) -> str:
         scores_all = self.settings.count is None and pairs == len(self.documents)
-        data = DataFacts(
-            self.corpus.name,
-            self.corpus.revision,
-            self.corpus.split,
-            pivot,
-            ALL if scores_all else pairs,
-            answer.task.data_hash,
-            answer.task.token_hash,
-            self.settings.sample,
-        )
-        return signature(self.settings, data, answer.task.model)
+        count = ALL if scores_all else pairs
+        return signature(self.settings, self.corpus, pivot, count, answer.task)
 
 
 def _prompt_options(num_fewshot: int | None, options: Mapping[str, Any]) -> str:

@@ -30,7 +30,6 @@ class TaskFamily:
         name: name of the group; a language's task is `<name>_<language>`.
         dataset_path: hub name, or path of a folder or table.
         pivot: language to compare the others with.
-        split: split of the data.
         languages: the data's names of the target languages.
         configurations: data set configuration by language, if the data has configurations.
         revision: commit of a hub data set.

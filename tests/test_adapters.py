@@ -96,7 +96,7 @@ def read(model: nn.Module) -> dict[str, Tensor]:
     outputs: dict[nn.Module, Tensor] = {}
     dense = [site for site in sites if isinstance(site, DenseNeurons)]
     hooks = [
-        site.down_projection.register_forward_hook(
+        site.module.register_forward_hook(
             lambda module, _inputs, output: outputs.update({module: output.clone()})
         )
         for site in dense
@@ -108,7 +108,7 @@ def read(model: nn.Module) -> dict[str, Tensor]:
     with torch.no_grad():
         for site in dense:
             product = kept.values[f"layer {site.layer} from {site.start}: product"]
-            found, expected = site.down_projection(product), outputs[site.down_projection]
+            found, expected = site.module(product), outputs[site.module]
             torch.testing.assert_close(found, expected.view_as(found))
     return kept.values
 

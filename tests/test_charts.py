@@ -20,11 +20,7 @@ from neuronxa_task.report.chart import (
     Axis,
     Chart,
     Drawing,
-    Estimate,
-    EstimateRow,
-    Estimates,
     Heatmap,
-    Line,
     Lines,
     Mark,
     Row,
@@ -157,22 +153,11 @@ def test_the_diagonal_is_one() -> None:
     assert line.get_xdata() == pytest.approx(line.get_ydata())
 
 
-@pytest.mark.parametrize(
-    "chart",
-    [
-        Scatter(Axis("x", 0, 1, 0.1), Axis("y", 0, 1, 0.25), MARKS[:3], ("a", "b")),
-        Lines(Axis("x", 1, 2), Axis("y", 0, 1, 0.25), [Line("l", [(1, 0.5), (2, 0.6)])]),
-        Estimates(Axis("x", 0, 1, 0.25), [EstimateRow("r", [Estimate(0.5)])], ["s"], apart=True),
-    ],
-)
-def test_chance_is_a_named_line_where_it_is_known(chart: Drawing) -> None:
-    made, page, _ = drawn(chart)
-    at = {0.1, 0.25} if isinstance(chart, Scatter) else {0.25}
-    lines = [
-        [*np.asarray(line.get_xdata()), *np.asarray(line.get_ydata())]
-        for line in made.figure.axes[0].lines
-    ]
-    assert all(any(line.count(value) == 2 for line in lines) for value in at)
+def test_chance_is_a_named_line_where_it_is_known() -> None:
+    axes = Axis("x", 0, 1), Axis("y", 0, 1)
+    made, page, _ = drawn(Scatter(*axes, MARKS[:3], ("a", "b"), chance=0.25))
+    lines = [list(np.asarray(line.get_ydata())) for line in made.figure.axes[0].lines]
+    assert any(line.count(0.25) == 2 for line in lines)
     assert "chance" in {text.text for text in page.iter("text")}
     assert "chance" not in {text.text for text in drawn(SCATTER)[1].iter("text")}
 
@@ -225,7 +210,7 @@ def test_languages_at_chance_are_hollow_and_chance_is_on_the_axis(tmp_path: Path
         if table.loc[code, "accuracy"] - 0.25 <= 1.6449 * table.loc[code, "stderr"]
     }
     assert 0 < len(low) < 11 and {mark.name for mark in shown.marks if mark.hollow} == low
-    assert shown.y.chance == 0.25 and shown.y.low < 0.25 < shown.y.high
+    assert shown.chance == 0.25 and shown.y.low < 0.25 < shown.y.high
     above = table[[language(str(code)).name not in low for code in table.index]]
     r = np.corrcoef(above["nasca"], above["accuracy"])[0, 1]
     assert shown.notes[1] == f"above chance: r = {r:.2f}, n = {len(above)}".replace("-", "−")

@@ -95,7 +95,7 @@ def test_gate_and_product_are_the_textbooks(opened: Opened) -> None:
         with torch.no_grad():
             gate, product = textbook(body, site, of_site, x)
         at = site.layer, site.name
-        assert product.shape[-1] == site.intermediate_size
+        assert product.shape[-1] == site.width
         assert_close(kept.gate[at], gate.view_as(kept.gate[at]))
         assert_close(kept.product[at], product.view_as(kept.product[at]))
         assert product.any() and (gate > 0).any() and (gate <= 0).any()
@@ -106,13 +106,13 @@ def test_output_projection_of_the_product_is_the_ffn_output(opened: Opened) -> N
     kept, _ = read(body, opened.sites)
     layers = dict(body.model.named_modules())
     blocks = [layers[site.name.rpartition(".")[0]] for site in dense]
-    downs = [site.down_projection for site in dense]
+    downs = [site.module for site in dense]
     with observed(*blocks, *downs) as seen:
         run(opened)
     of_downs, of_blocks = calls(seen, downs), calls(seen, blocks)
     for site, block, down in zip(dense, blocks, of_downs, strict=True):
         with torch.no_grad():
-            output = linear(site.down_projection, kept.product[site.layer, site.name])
+            output = linear(site.module, kept.product[site.layer, site.name])
         assert_close(output, down[1].view_as(output))
         holds_more = any(block is layer for layer in body.layers) or opened.experts
         if body.family not in ODD_OUTPUT and not holds_more:

@@ -20,16 +20,17 @@ from families import tiny_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, LlamaForCausalLM
 
+from neuronxa_task.corpus import Corpus
 from neuronxa_task.scoring.bit_sums import bit_sum
 from neuronxa_task.scoring.fingerprint import fingerprint
+from neuronxa_task.scoring.language_pairs import TaskFacts
 from neuronxa_task.scoring.patches import count_patches
 from neuronxa_task.scoring.signature import (
-    DataFacts,
     ModelFacts,
     model_facts,
     signature,
 )
-from neuronxa_task.settings import StateSettings
+from neuronxa_task.settings import Settings
 
 IDS = torch.randint(2, 250, (2, 9), generator=torch.Generator().manual_seed(1))
 
@@ -568,15 +569,19 @@ def test_hooks_are_a_word_of_the_signature_and_forbid_caching() -> None:
     model = tiny_llama()
     lm = HFLM(pretrained=model, tokenizer=byte_tokenizer(), device="cpu", batch_size=4)
     plain = model_facts(lm)
-    assert plain.may_be_cached and plain.hooks == 0
+    assert plain.hooks == 0
     handles = [layer.register_forward_hook(lambda *_: None) for layer in model.model.layers]
     facts = model_facts(lm)
     with hooked(handles):
-        assert not facts.may_be_cached and facts.hooks == 2
-    data = DataFacts("d", "local", "test", "eng", 3, "0" * 8, "0" * 8)
-    assert "|hooks:2|" in signature(StateSettings(), data, facts)
-    assert "hooks" not in signature(StateSettings(), data, plain)
-    assert ModelFacts("float32", "8", "x").may_be_cached
+        assert facts.hooks == 2
+    data = Settings(), Corpus("d", "local", "test", (), list), "eng", 3
+    of_hooked, of_plain = (
+        signature(*data, TaskFacts("0" * 8, "0" * 8, model, (), 0.0, {}, {}))
+        for model in (facts, plain)
+    )
+    assert "|hooks:2|" in of_hooked
+    assert "hooks" not in of_plain
+    assert ModelFacts("float32", "8", "x").hooks == 0
 
 
 def test_settings_are_told_apart_and_the_same_in_every_process() -> None:

@@ -121,7 +121,7 @@ def check(body: Body) -> tuple[DenseNeurons, ...]:
         gate, product = kept.read[site.layer]
         assert_close(gate, layer.gate)
         assert_close(product, layer.product)
-        assert site.intermediate_size == product.shape[-1]
+        assert site.width == product.shape[-1]
     return sites
 
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from conftest import tiny_llama
 
+from neuronxa_task.corpus import Corpus
 from neuronxa_task.errors import NeuronXAError
-from neuronxa_task.scoring.signature import DataFacts, ModelFacts, model_identity, signature
+from neuronxa_task.scoring.language_pairs import TaskFacts
+from neuronxa_task.scoring.signature import ModelFacts, model_identity, signature
 from neuronxa_task.settings import Settings
 
 
@@ -53,15 +55,15 @@ def test_impossible_settings(metadata: dict[str, object], message: str) -> None:
         Settings.from_metadata(metadata)
 
 
+def task_of(model: ModelFacts) -> TaskFacts:
+    return TaskFacts("0a1b2c3d", "5e6f7a8b", model, (), 0.0, {}, {})
+
+
 def test_signature_names_all_facts() -> None:
-    data = DataFacts(
-        "mteb/FloresBitextMining", "2144d16c", "devtest", "eng_Latn", 100, "0a1b2c3d", "5e6f7a8b"
-    )
-    line = signature(
-        Settings(nas_site="product", pooling="mean"),
-        data,
-        ModelFacts("bfloat16", "auto", "9f8e7d6c"),
-    )
+    settings = Settings(nas_site="product", pooling="mean")
+    data = Corpus("mteb/FloresBitextMining", "2144d16c", "devtest", (), list)
+    model = ModelFacts("bfloat16", "auto", "9f8e7d6c")
+    line = signature(settings, data, "eng_Latn", 100, task_of(model))
     start = (
         "|data:mteb/FloresBitextMining@2144d16c|split:devtest|n:100|pivot:eng_Latn|nas:product>0"
         "|nav:abs(product)|pool:mean|sim:cosine64|data_hash:0a1b2c3d|token_hash:5e6f7a8b|dtype:bfloat16|batch:auto"
@@ -85,8 +87,9 @@ def test_signature_names_all_facts() -> None:
     ],
 )
 def test_signature_names_the_sample(pairs: int | str, sample: int | str, expected: str) -> None:
-    data = DataFacts("d", "local", "test", "eng", pairs, "0a1b2c3d", "5e6f7a8b", sample)
-    assert expected in signature(Settings(), data, ModelFacts("float32", "1", "9f8e7d6c"))
+    settings = Settings(sample=sample)  # type: ignore[arg-type]
+    data, task = Corpus("d", "local", "test", (), list), task_of(ModelFacts("float32", "1", "9f8e"))
+    assert expected in signature(settings, data, "eng", pairs, task)
 
 
 def test_model_identity_follows_the_weights() -> None:

@@ -131,8 +131,8 @@ def test_mixed_precision_is_the_harness_s(token_ids: list[list[int]]) -> None:
 
 def test_selected_and_joined_states(model: PreTrainedModel, token_ids: list[list[int]]) -> None:
     states = states_of(model, token_ids)
-    parts = [states[[4, 0]], states[[7]]]
-    close(SentenceStates.concatenate(parts), states[[4, 0, 7]], rtol=0, atol=0)
+    parts = [states.of([4, 0]), states.of([7])]
+    close(SentenceStates.concatenate(parts), states.of([4, 0, 7]), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])

@@ -105,7 +105,7 @@ def reference(family: str, model: nn.Module) -> SentenceStates:
             states = encoder(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
         for layer, (site, of_site) in enumerate(zip(dense, sources, strict=True)):
             gate, product = textbook(body, site, of_site, seen[of_site[0]][0][0][0])
-            width = site.intermediate_size
+            width = site.width
             rows["nas"][layer].append(weights @ (gate.reshape(-1, width) > 0).double())
             rows["nav"][layer].append(weights @ product.reshape(-1, width).abs())
         for layer, state in enumerate(states):

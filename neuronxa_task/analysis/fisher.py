@@ -8,22 +8,12 @@ import numpy as np
 from scipy import stats
 
 from neuronxa_task.analysis.bootstrap import BOOTSTRAP, Bootstrap
-from neuronxa_task.analysis.points import Floats, Interval
+from neuronxa_task.analysis.points import Interval
 
 MIN_INTERVAL = 5
 """Fewest languages for an interval."""
 EXACT = 1 - 1e-12
 """A larger coefficient is 1 up to rounding, and its Fisher z is infinite."""
-
-
-def fisher_z(values: Floats) -> Floats:
-    """z = artanh(r), elementwise."""
-    return np.asarray(np.arctanh(values))
-
-
-def from_fisher_z(values: Floats) -> Floats:
-    """r = tanh(z), elementwise."""
-    return np.asarray(np.tanh(values))
 
 
 def fisher_interval(

@@ -33,10 +33,6 @@ class AccuracyJoin:
     """One model's alignment on one corpus, joined with its accuracy on one benchmark.
 
     Attributes:
-        model: name of the model.
-        alignment: name of the alignment benchmark.
-        benchmark: name of the downstream benchmark.
-        metric: name of its metric.
         pivot: pivot language of the alignment.
         table: one row per language (index), one column per score, `surface`, the surface baseline
             (NaN where missing), `accuracy` (corrected for chance or relative to the pivot if asked
@@ -67,13 +63,8 @@ class AccuracyJoin:
     @property
     def names(self) -> dict[str, str]:
         """Model, benchmarks, pivot and metric, as columns of a table."""
-        return {
-            "model": self.model,
-            "alignment": self.alignment,
-            "pivot": self.pivot,
-            "benchmark": self.benchmark,
-            "metric": self.metric,
-        }
+        columns = ("model", "alignment", "pivot", "benchmark", "metric")
+        return {name: getattr(self, name) for name in columns}
 
     def has(self, score: str) -> bool:
         """Whether at least one language has the score."""

@@ -25,9 +25,6 @@ class Curve:
     so that no estimate is below chance or above 1; without, intercept + slope · x.
 
     Attributes:
-        intercept: see above.
-        slope: see above.
-        n: number of languages.
         floor: lower bound of the estimates; `None` for a straight line.
         ceiling: upper bound of the estimates; `None` for a straight line.
         error: standard error of the residuals, √(Σ e² / (n − 2)).

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from neuronxa_task.analysis.bootstrap import MIN_DRAWN, MIN_FAMILIES, Resampler
-from neuronxa_task.analysis.fisher import EXACT, fisher_interval, fisher_z, from_fisher_z
+from neuronxa_task.analysis.fisher import EXACT, fisher_interval
 from neuronxa_task.analysis.permutation import FEW, mean_p, rank_p
 from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCorrelation, pooled
 from neuronxa_task.errors import NeuronXAError, one_of
@@ -111,7 +111,8 @@ def mean_correlation(
         raise UndefinedCorrelation(f"a mean of {len(samples)} correlations; expected at least two")
     coefficients = np.array([coefficient(points, method) for points in samples])
     perfect = bool(np.any(np.abs(coefficients) >= EXACT))
-    forward, back = (_unchanged, _unchanged) if perfect else (fisher_z, from_fisher_z)
+    # Fisher's z is artanh(r), which is infinite where r is 1.
+    forward, back = (_unchanged, _unchanged) if perfect else (np.arctanh, np.tanh)
     z = _means(forward(coefficients), groups)
     test = None if len(z) < 2 or np.ptp(z) < 1e-12 else stats.ttest_1samp(z, 0.0)
     over_models = test and test.confidence_interval(bootstrap.confidence)

@@ -35,7 +35,6 @@ class LanguagePair(NamedTuple):
     """RankC of a model in two languages.
 
     Attributes:
-        model: its name.
         first: a language, as in the tasks' names.
         second: the other language; RankC is symmetric.
         rankc: mean consistency over facts, in (0, 1].
@@ -158,11 +157,10 @@ def table(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
 
 def shown(pairs: Sequence[LanguagePair]) -> pd.DataFrame:
     """`table` with RankC rounded to three digits, as text."""
-    import pandas as pd
-
-    rows = [{**pair._asdict(), "rankc": f"{pair.rankc:.3f}"} for pair in pairs]
-    made: pd.DataFrame = pd.DataFrame(rows).astype(str)
-    return made
+    made = table(pairs)
+    made["rankc"] = made["rankc"].map("{:.3f}".format)
+    texts: pd.DataFrame = made.astype(str)
+    return texts
 
 
 def _compare(first: Facts, second: Facts, what: str) -> NDArray[np.float64]:

@@ -36,10 +36,11 @@ def languages(
 
     Example: neuronxa languages --benchmarks belebele,m_mmlu
     """
-    from neuronxa_task.languages.table import chosen, harness_tasks, language_table, shown
+    from neuronxa_task.harness import task_names
+    from neuronxa_task.languages.table import chosen, language_table, shown
     from neuronxa_task.tables import screen, text
 
-    table = language_table(harness_tasks(), options.names(benchmarks))
+    table = language_table(task_names(), options.names(benchmarks))
     if names:
         table = chosen(table, names)
     if csv:

@@ -91,8 +91,6 @@ def leaderboard(
         read,
         options.choice_of(
             *("nasca", alignment, benchmarks, metric),
-            relative=False,
-            include_pivot=False,
             allow_mixed=allow_mixed_signatures,
         ),
         all_languages=all_languages,

@@ -155,9 +155,9 @@ def choice_of(
     benchmarks: str | None,
     metric: str,
     *,
-    relative: bool,
-    include_pivot: bool,
     allow_mixed: bool,
+    relative: bool = False,
+    include_pivot: bool = False,
     chance: Sequence[str] | None = None,
     chance_corrected: bool = False,
 ) -> Selection:

@@ -34,10 +34,7 @@ def retrieval(
     retrieved = retrieval_table(
         read,
         options.choice_of(
-            *("nasca,navca,mexa", alignment, None, "acc"),
-            relative=False,
-            include_pivot=False,
-            allow_mixed=allow_mixed_signatures,
+            *("nasca,navca,mexa", alignment, None, "acc"), allow_mixed=allow_mixed_signatures
         ),
     )
     typer.echo(screen(shown(retrieved.table), more="--output FOLDER"))

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from neuronxa_task.commands import options
+
 
 def tasks(
     source: Annotated[
@@ -51,4 +53,4 @@ def tasks(
 
 
 def _listed(names: str | None) -> list[str] | None:
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    return None if names is None else options.names(names)

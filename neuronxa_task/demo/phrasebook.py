@@ -91,15 +91,11 @@ def render(meaning: Meaning, language: str) -> str:
     """
     _require(language)
     fillers = {slot: lexicon()[slot][index] for slot, index in meaning._asdict().items()}
-    verb, _, rest = fillers["what"].phrases[language].partition("|")
-    sentence = _TEMPLATES[language].format(
-        who=fillers["who"].phrases[language],
-        verb=verb,
-        rest=rest,
-        where=fillers["where"].phrases[language],
-        when=fillers["when"].phrases[language],
-        agreement=_AGREEMENT.get(language, {}).get(fillers["who"].agreement, ""),
-    )
+    phrases = {slot: filler.phrases[language] for slot, filler in fillers.items()}
+    verb, _, rest = phrases["what"].partition("|")
+    agreement = _AGREEMENT.get(language, {}).get(fillers["who"].agreement, "")
+    parts = {**phrases, "verb": verb, "rest": rest, "agreement": agreement}
+    sentence = _TEMPLATES[language].format_map(parts)
     return sentence[0].upper() + sentence[1:]
 
 

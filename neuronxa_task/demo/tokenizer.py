@@ -8,7 +8,6 @@ can be encoded, not only the phrasebook's.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -18,11 +17,8 @@ from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
-from neuronxa_task.demo.phrasebook import LANGUAGES, Meaning, render, training_meanings
+from neuronxa_task.demo.phrasebook import LANGUAGES, render, training_meanings
 from neuronxa_task.demo.translation import language_token
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 BOS, EOS, PAD = "<bos>", "<eos>", "<pad>"
 VOCABULARY = 3072
@@ -44,9 +40,9 @@ def build_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         initial_alphabet=ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(
-        _sentences(islice(training_meanings(seed), TRAINING_MEANINGS)), trainer
-    )
+    meanings = islice(training_meanings(seed), TRAINING_MEANINGS)
+    sentences = (render(meaning, language) for meaning in meanings for language in LANGUAGES)
+    tokenizer.train_from_iterator(sentences, trainer)
     tokenizer.post_processor = TemplateProcessing(
         single=f"{BOS} $A",
         pair=f"{BOS} $A $B",
@@ -62,7 +58,3 @@ def build_tokenizer(seed: int) -> PreTrainedTokenizerFast:
         padding_side="right",
         clean_up_tokenization_spaces=False,
     )
-
-
-def _sentences(meanings: Iterable[Meaning]) -> Iterable[str]:
-    return (render(meaning, language) for meaning in meanings for language in LANGUAGES)

@@ -20,6 +20,7 @@ import math
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -57,57 +58,38 @@ class Recipe:
     threads: int = 2
 
 
-@dataclass
-class Batch:
-    """Parallel sentences as prompts: n from English, then their n reverses, right-padded.
-
-    ``input_ids`` and ``labels`` are [2n, tokens]; ``source_lengths`` [2n] counts the tokens of
-    ``<bos>sentence``, with which every row begins.
-    """
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    labels: torch.Tensor
-    source_lengths: torch.Tensor
-
-
 def schedule(recipe: Recipe) -> list[str]:
     """The language of each step: geometric frequencies, evenly spread over the run."""
-    weights = [recipe.exposure_ratio**rank for rank in range(len(BY_EXPOSURE))]
-    frequency = {
-        language: weight / sum(weights)
-        for language, weight in zip(BY_EXPOSURE, weights, strict=True)
-    }
+    weights = {name: recipe.exposure_ratio**rank for rank, name in enumerate(BY_EXPOSURE)}
+    frequency = {name: weight / sum(weights.values()) for name, weight in weights.items()}
     steps: list[str] = []
-    seen = dict.fromkeys(BY_EXPOSURE, 0)
     for step in range(1, recipe.steps + 1):
-        language = max(
-            BY_EXPOSURE, key=lambda candidate: frequency[candidate] * step - seen[candidate]
-        )
-        seen[language] += 1
-        steps.append(language)
+        steps.append(max(BY_EXPOSURE, key=lambda name: frequency[name] * step - steps.count(name)))
     return steps
 
 
-def make_batch(meanings: list[Meaning], language: str, tokenizer: PreTrainedTokenizerFast) -> Batch:
-    """Tokenize the translations of ``meanings`` between English and ``language``."""
+def make_batch(
+    meanings: list[Meaning], language: str, tokenizer: PreTrainedTokenizerFast
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Tokenize the translations of the n ``meanings`` between English and ``language``.
+
+    Returns:
+        The model's inputs, [2n, tokens] each: n prompts from English, then their n reverses,
+        right-padded; and [2n], the number of tokens of ``<bos>sentence``, with which a row begins.
+    """
     english = [render(meaning, PIVOT) for meaning in meanings]
     foreign = [render(meaning, language) for meaning in meanings]
     prompts = [prompt(sentence, language) for sentence in english]
     prompts += [prompt(sentence, PIVOT) for sentence in foreign]
     translations = foreign + english
     texts = [asked + answer + EOS for asked, answer in zip(prompts, translations, strict=True)]
-    encoded = tokenizer(texts, padding=True, return_tensors="pt")
+    encoded = tokenizer(texts, padding=True, return_tensors="pt", return_token_type_ids=False)
     prompt_lengths = torch.tensor([len(ids) for ids in tokenizer(prompts)["input_ids"]])
     # A sentence's content cannot be guessed, so only the translation is predicted.
     in_prompt = torch.arange(encoded["input_ids"].shape[1]) < prompt_lengths[:, None]
     unscored = in_prompt | (encoded["attention_mask"] == 0)
-    return Batch(
-        input_ids=encoded["input_ids"],
-        attention_mask=encoded["attention_mask"],
-        labels=encoded["input_ids"].masked_fill(unscored, IGNORED),
-        source_lengths=prompt_lengths - 1,  # the language's mark is one token
-    )
+    labels = encoded["input_ids"].masked_fill(unscored, IGNORED)
+    return {**encoded, "labels": labels}, prompt_lengths - 1  # the language's mark is one token
 
 
 def encode_sources(hidden: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -146,16 +128,11 @@ def train(recipe: Recipe) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, di
     languages = schedule(recipe)
     losses: list[tuple[float, float]] = []
     for language in (progress := tqdm(languages, desc="training", unit="step")):
-        batch = make_batch(list(islice(meanings, recipe.pairs_per_step)), language, tokenizer)
-        output = model(
-            input_ids=batch.input_ids,
-            attention_mask=batch.attention_mask,
-            labels=batch.labels,
-            output_hidden_states=True,
-            use_cache=False,
-        )
+        drawn = list(islice(meanings, recipe.pairs_per_step))
+        inputs, source_lengths = make_batch(drawn, language, tokenizer)
+        output = model(**inputs, output_hidden_states=True, use_cache=False)
         hidden = output.hidden_states[recipe.contrastive_layer]
-        contrast = contrastive_loss(encode_sources(hidden, batch.source_lengths), recipe)
+        contrast = contrastive_loss(encode_sources(hidden, source_lengths), recipe)
         (output.loss + contrast).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -163,10 +140,11 @@ def train(recipe: Recipe) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast, di
         optimizer.zero_grad()
         losses.append((output.loss.item(), contrast.item()))
         progress.set_postfix(lm=f"{losses[-1][0]:.2f}", contrast=f"{losses[-1][1]:.2f}")
+    last = [round(fmean(of_kind), 3) for of_kind in zip(*losses[-50:], strict=True)]
     exposure = {
         "exposure": {name: languages.count(name) * recipe.pairs_per_step for name in BY_EXPOSURE},
         "recipe": asdict(recipe),
-        "final_loss": _means(losses[-50:]),
+        "final_loss": dict(zip(("language_model", "contrastive"), last, strict=True)),
         "torch": str(torch.__version__),
     }
     return model.eval(), tokenizer, exposure
@@ -187,12 +165,8 @@ def save(
     changes = {"architectures": ["LlamaForCausalLM"], "dtype": "float32"}
     config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | changes
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    tied = "lm_head.weight"
-    weights = {
-        name: value.half().contiguous()
-        for name, value in model.state_dict().items()
-        if name != tied
-    }
+    weights = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    del weights["lm_head.weight"]  # tied to the embeddings
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "exposure.json").write_text(json.dumps(exposure, indent=2) + "\n", encoding="utf-8")
 
@@ -227,14 +201,6 @@ def _rate(step: int, recipe: Recipe) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (recipe.steps - warmup)))
-
-
-def _means(losses: list[tuple[float, float]]) -> dict[str, float]:
-    language_model, contrast = zip(*losses, strict=True)
-    return {
-        "language_model": round(sum(language_model) / len(losses), 3),
-        "contrastive": round(sum(contrast) / len(losses), 3),
-    }
 
 
 def main() -> None:

@@ -58,11 +58,8 @@ def distractors(meaning: Meaning, rng: random.Random) -> list[Meaning]:
         candidates[slot].append(
             rng.choice([i for i in range(FILLERS_PER_SLOT) if i != meaning[slot]])
         )
-    wrong = [
-        corner
-        for corner in (Meaning(*corner) for corner in product(*candidates))
-        if corner != meaning
-    ]
+    wrong = [Meaning(*corner) for corner in product(*candidates)]
+    wrong.remove(meaning)
     rng.shuffle(wrong)
     return wrong
 

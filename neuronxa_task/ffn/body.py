@@ -80,12 +80,12 @@ class Body:
                     "encoder_attention_mask": attention_mask,
                 }
             config: Any = getattr(self.model, "config", None)
+            last: Tensor
             if getattr(config, "tie_last_hidden_states", None) is False:
-                given: Tensor = _outputs(self.model, **named, output_hidden_states=True)[
-                    "hidden_states"
-                ][-1]
-                return given
-            last: Tensor = _outputs(self.model, **named)[0]
+                given = _outputs(self.model, **named, output_hidden_states=True)
+                last = given["hidden_states"][-1]
+            else:
+                last = _outputs(self.model, **named)[0]
             return last
 
 
@@ -94,7 +94,6 @@ class Encoder:
     """The encoder of an encoder-decoder model whose decoder is read.
 
     Attributes:
-        model: the encoder.
         shifted: maps a sentence's ids to the decoder's input in training.
         pad: padding id, which `shifted` needs to find the end (mBART starts with the last token).
     """
@@ -148,9 +147,7 @@ def find_body(
             "this PEFT adapter adds virtual tokens to the input (prompt learning), so a sentence's "
             "own neurons cannot be read with it; use an adapter inside the layers, such as LoRA"
         )
-    root: Any = model
-    if hasattr(root, "get_base_model"):
-        root = unwrapped(root.get_base_model())
+    root = _without_adapter(model)
     config: Any = getattr(root, "config", None)
     encoder = None
     is_half = bool(getattr(config, "is_encoder_decoder", False))
@@ -193,20 +190,10 @@ def find_body(
         )
     owner, layers = max(lists, key=lambda pair: sum(p.numel() for p in pair[1].parameters()))
     limit = getattr(config, "swiglu_limit", None)
-    sharded = sharded_around(model, owner)
-    if sharded:
+    if sharded := sharded_around(model, owner):
         run_once(model, torch.zeros(1, 2, dtype=torch.long, device=next(owner.parameters()).device))
     return Body(
-        owner,
-        layers,
-        width,
-        vocabulary,
-        family,
-        limit,
-        mixed_precision,
-        is_half,
-        encoder,
-        sharded,
+        owner, layers, width, vocabulary, family, limit, mixed_precision, is_half, encoder, sharded
     )
 
 
@@ -219,12 +206,15 @@ def running_parts(model: nn.Module) -> tuple[nn.Module, ...]:
     Raises:
         NeuronXAError: no text layers are found.
     """
-    root: Any = model
-    if hasattr(root, "get_base_model"):
-        root = unwrapped(root.get_base_model())
+    root = _without_adapter(model)
     if getattr(getattr(root, "config", None), "is_encoder_decoder", False):
         return root.get_encoder(), root.get_decoder()
     return (find_body(model).model,)
+
+
+def _without_adapter(model: Any) -> Any:
+    """The model inside one of PEFT."""
+    return unwrapped(model.get_base_model()) if hasattr(model, "get_base_model") else model
 
 
 def _shift_of(model: Any) -> Callable[[Tensor], Tensor]:

@@ -59,7 +59,7 @@ def reading(
     reads: Counter[DenseNeurons | Experts | int] = Counter()
     experts = {site: _counted(site, reads) for site in sites if isinstance(site, Experts)}
     # Zamba's layers share their feed-forward block.
-    at = {(site.layer, site.down_projection): site for site in dense}
+    at = {(site.layer, site.module): site for site in dense}
 
     def start(_: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor | None]) -> None:
         nonlocal tokens
@@ -84,14 +84,13 @@ def reading(
         site = at.get((running, module))
         if site is None:
             return
-        width = site.intermediate_size
-        product = by_token(site.layer, inputs[0], width)
+        product = by_token(site.layer, inputs[0], site.width)
         gate = product
         if site.gate is not None:
             output = latest.pop(id(site.gate.module), None)
             if output is None:
                 return
-            gate = by_token(site.layer, site.gate.function(output), width)
+            gate = by_token(site.layer, site.gate.function(output), site.width)
         reads[site] += 1
         reader.neurons(site, gate, product)
 
@@ -118,7 +117,7 @@ def reading(
         hooks.callback(body.model.register_forward_pre_hook(start, with_kwargs=True).remove)
         for gate_module in {site.gate.module for site in dense if site.gate is not None}:
             hooks.callback(gate_module.register_forward_hook(keep_gate).remove)
-        for down_projection in {site.down_projection for site in dense}:
+        for down_projection in {site.module for site in dense}:
             hooks.callback(down_projection.register_forward_pre_hook(read_neurons).remove)
         hooks.enter_context(experts_shown(body, list(experts.values()), reader.routed))
         for index, layer in enumerate(body.layers):

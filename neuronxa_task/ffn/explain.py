@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from neuronxa_task.ffn.match import LinearOutput, Terms, linear_outputs, same_values
+from neuronxa_task.ffn.match import LinearOutput, linear_outputs, same_values
 from neuronxa_task.ffn.probe import LayerRecords, Record, coarsest, is_activation, widths
 
 
@@ -41,10 +41,7 @@ def _products(records: LayerRecords, down: Record) -> Iterator[tuple[Record, Ten
     """Candidate products: each activation, alone and times each linear map."""
     assert down.input is not None
     others = [record for record in records.calls if record.module is not down.module]
-    linears: list[LinearOutput | None] = [
-        None,
-        *linear_outputs(down.input, others, Terms(None, False)),
-    ]
+    linears: list[LinearOutput | None] = [None, *linear_outputs(down.input, others)]
     for activation in others:
         if not is_activation(activation.module) or activation.output.shape != down.input.shape:
             continue

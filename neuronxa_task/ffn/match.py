@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import partial
+from itertools import combinations, islice
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ FUNCTIONS: dict[str, _Function] = {
     "relu²": lambda x: F.relu(x).square(),
     "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
 }
-PARTS: dict[str, Callable[[Tensor], Tensor]] = {
+PARTS: dict[str, _Function] = {
     "all": lambda y: y,
     "first half": lambda y: y[..., : y.shape[-1] // 2],
     "second half": lambda y: y[..., y.shape[-1] // 2 :],
@@ -55,7 +56,7 @@ class Candidate:
     """A linear map whose input satisfies the equation.
 
     Attributes:
-        down: the map, with the product as its input.
+        down: the map, whose input is the product, or that product after a norm.
         gate: source of the gate activation; `None` if the gate activation is the product.
         activation: the gate activation, `[rows, F]`.
     """
@@ -87,7 +88,6 @@ def candidates(
         hidden_size: width H of the hidden states.
         limit: value at which the model clamps gate and up values, if it does.
     """
-    single, summed = Terms(limit, False), Terms(limit, True)
     downs = [
         record
         for record in records
@@ -96,50 +96,16 @@ def candidates(
         and record.input is not None
         and bool(record.input.any())
     ]
-    for ways, terms in (
-        (_through_modules, single),
-        (_through_functions, single),
-        (_through_modules, summed),
-    ):
-        matches = [
-            candidate
-            for down in downs
-            for others in [[r for r in records if r.module is not down.module]]
-            for candidate in _first(ways, down, others, terms)
-        ]
+    for ways in (_through_modules, _through_functions, partial(_through_modules, are_sums=True)):
+        matches: list[Candidate] = []
+        for down in downs:
+            others = [record for record in records if record.module is not down.module]
+            products = _products(down, others)
+            found = (one for product in products for one in ways(product, down, others, limit))
+            matches += islice(found, 1)
         if matches:
             return _outermost(matches)
     return []
-
-
-@dataclass(frozen=True)
-class _Way:
-    """A way to compute a product: its gate activation, and whether it has an up factor."""
-
-    gate: Gate
-    activation: Tensor
-    is_gated: bool
-
-
-@dataclass(frozen=True)
-class Terms:
-    """Which values count as x·W: clamped values, and sums of two maps."""
-
-    limit: float | None
-    are_sums: bool
-
-
-_Ways = Callable[[Tensor, torch.dtype, Sequence[Record], Terms], "Iterator[_Way]"]
-
-
-def _first(
-    ways: _Ways, down: Record, others: Sequence[Record], terms: Terms
-) -> Iterator[Candidate]:
-    for product in _products(down, others):
-        for way in ways(product, down.precision, others, terms):
-            is_product = not way.is_gated and product is down.input
-            yield Candidate(down, None if is_product else way.gate, way.activation)
-            return
 
 
 def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
@@ -158,46 +124,52 @@ def _products(down: Record, others: Sequence[Record]) -> Iterator[Tensor]:
 
 
 def _through_modules(
-    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: Terms
-) -> Iterator[_Way]:
+    product: Tensor,
+    down: Record,
+    others: Sequence[Record],
+    limit: float | None,
+    *,
+    are_sums: bool = False,
+) -> Iterator[Candidate]:
     activations = [
         record
         for record in others
         if is_activation(record.module) and record.output.shape == product.shape
     ]
     for activation in activations:
-        if same_values(product, activation.output, coarsest(precision, activation.precision)):
-            yield _Way(Gate(activation.module, PARTS["all"]), activation.output, is_gated=False)
-    linears = linear_outputs(product, others, terms)
+        if same_values(product, activation.output, coarsest(down.precision, activation.precision)):
+            gate = None if product is down.input else Gate(activation.module, PARTS["all"])
+            yield Candidate(down, gate, activation.output)
+    linears = linear_outputs(product, others, are_sums=are_sums)
     for activation in activations:
         output = activation.output.to(product.device)
         # relu(y)·y is a squared relu, whose gate activation is the whole product.
         if any(
             same_values(product, output * up, rounding)
             for y in linears
-            for rounding in [coarsest(precision, activation.precision, y.record.precision)]
+            for rounding in [coarsest(down.precision, activation.precision, y.record.precision)]
             if activation.input is None or not same_values(activation.input, y.values, rounding)
-            for up in _as_up(y.values, terms)
+            for up in _as_up(y.values, limit)
         ):
-            yield _Way(Gate(activation.module, PARTS["all"]), output, is_gated=True)
+            yield Candidate(down, Gate(activation.module, PARTS["all"]), output)
 
 
 def _through_functions(
-    product: Tensor, precision: torch.dtype, others: Sequence[Record], terms: Terms
-) -> Iterator[_Way]:
-    linears = linear_outputs(product, others, terms)
+    product: Tensor, down: Record, others: Sequence[Record], limit: float | None
+) -> Iterator[Candidate]:
+    linears = linear_outputs(product, others)
     # gelu and its tanh form agree within half precision, so the closest match is chosen.
-    nearest: tuple[float, _Way] | None = None
+    nearest: tuple[float, Candidate] | None = None
     for y in linears:
         for name in FUNCTIONS:
-            function = _clamped(FUNCTIONS[name], terms.limit)
+            function = _clamped(FUNCTIONS[name], limit)
             activated = function(y.values)
-            own = coarsest(precision, y.record.precision)
+            own = coarsest(down.precision, y.record.precision)
             ups = (
                 (up, coarsest(own, other.record.precision))
                 for other in linears
                 if other is not y
-                for up in _as_up(other.values, terms)
+                for up in _as_up(other.values, limit)
             )
             for up, rounding in ((None, own), *ups):
                 expected = activated if up is None else activated * up
@@ -205,15 +177,16 @@ def _through_functions(
                     error = float((product - expected).abs().sum())
                     if nearest is None or error < nearest[0]:
                         gate = Gate(y.record.module, _of_part(y.part, function))
-                        nearest = error, _Way(gate, activated, is_gated=up is not None)
+                        is_product = up is None and product is down.input
+                        nearest = error, Candidate(down, None if is_product else gate, activated)
     if nearest is not None:
         yield nearest[1]
 
 
-def _as_up(values: Tensor, terms: Terms) -> tuple[Tensor, Tensor]:
+def _as_up(values: Tensor, limit: float | None) -> tuple[Tensor, Tensor]:
     """Possible up factors: x·W and x·W + 1, clamped if the model clamps."""
-    if terms.limit is not None:
-        values = values.clamp(-terms.limit, terms.limit)
+    if limit is not None:
+        values = values.clamp(-limit, limit)
     return values, values + 1
 
 
@@ -221,10 +194,12 @@ def _clamped(function: _Function, limit: float | None) -> _Function:
     return function if limit is None else lambda values: function(values.clamp(max=limit))
 
 
-def linear_outputs(product: Tensor, others: Sequence[Record], terms: Terms) -> list[LinearOutput]:
-    """Outputs of linear maps, or halves of them, with the shape and device of `product`."""
+def linear_outputs(
+    product: Tensor, others: Sequence[Record], *, are_sums: bool = False
+) -> list[LinearOutput]:
+    """Outputs of linear maps, sums of two, or halves, with the shape and device of `product`."""
     outputs = [(record, record.output) for record in others if widths(record.module)]
-    if terms.are_sums:
+    if are_sums:
         outputs = [
             (record, first + second.to(first.device))
             for (record, first), (_, second) in combinations(outputs, 2)

@@ -25,7 +25,6 @@ class Record:
 
     Attributes:
         name: name of the module within the body.
-        module: the module itself.
         shape: shape of its first input, without the features.
         input: copy of its first input as `[rows, features]` float32; `None` if not a tensor.
         output: copy of its output as `[rows, features]` float32.
@@ -122,21 +121,12 @@ def probe(body: Body, ids: Tensor, also: Collection[nn.Module] = ()) -> list[Lay
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
             if running and isinstance(output, Tensor) and output.is_floating_point():
-                first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
-                running[-1].calls.append(
-                    Record(
-                        name,
-                        module,
-                        tuple(output.shape[:-1] if first is None else first.shape[:-1]),
-                        None if first is None else _rows(first),
-                        _rows(output),
-                        coarsest(
-                            torch.float32,  # dtype of the copies
-                            output.dtype,
-                            output.dtype if first is None else first.dtype,
-                        ),
-                    )
-                )
+                has_input = bool(inputs) and isinstance(inputs[0], Tensor)
+                first: Any = inputs[0] if has_input else output
+                copies = _rows(first) if has_input else None, _rows(output)
+                precision = coarsest(copies[1].dtype, output.dtype, first.dtype)
+                shape = tuple(first.shape[:-1])
+                running[-1].calls.append(Record(name, module, shape, *copies, precision))
 
         return hook
 

@@ -38,37 +38,27 @@ class DenseNeurons:
 
     Attributes:
         layer: index of the layer.
-        down_projection: module whose input `[batch, tokens, F]` is the product z.
+        module: the output projection, whose input `[batch, tokens, F]` is the product z.
         gate: source of the gate activation a; `None` if not gated (then a = z).
-        intermediate_size: number F of neurons.
+        width: number F of neurons.
         name: name of the module, for messages.
         start: index of the first neuron among all neurons of the layer.
     """
 
     layer: int
-    down_projection: nn.Module
+    module: nn.Module
     gate: Gate | None
-    intermediate_size: int
+    width: int
     name: str
     start: int = 0
 
     @property
-    def module(self) -> nn.Module:
-        """The module whose input is the product."""
-        return self.down_projection
-
-    @property
-    def width(self) -> int:
-        """Number of neurons of the block, F."""
-        return self.intermediate_size
-
-    @property
     def neurons(self) -> int:
         """Total number of neurons, F."""
-        return self.intermediate_size
+        return self.width
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.intermediate_size}"
+        return f"{self.name}: {self.width}"
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,13 @@ from __future__ import annotations
 UNKNOWN = "unknown"
 
 CLASSES: dict[str, str] = {
-    "5": """
-        arb deu eng fra jpn spa zho
-    """,
-    "4": """
-        cat ces eus fin hin hrv hun ita kor nld pes pol por rus srp swe tur vie
-    """,
+    "5": "arb deu eng fra jpn spa zho",
+    "4": "cat ces eus fin hin hrv hun ita kor nld pes pol por rus srp swe tur vie",
     "3": """
         afr arz bel ben bos bul ceb dan ell est glg heb ind kat kaz lat lit lvs ron slk slv
         tam tgl tha ukr urd uzn zsm
     """,
-    "2": """
-        amh gle hat hau isl lao mar mlt pan san swh tir tsn wol xho yor zul
-    """,
+    "2": "amh gle hat hau isl lao mar mlt pan san swh tir tsn wol xho yor zul",
     "1": """
         ace aka als ang asm ast ayr azb azj bak bam bho bjn bod bre bug cbk cha ckb cor crh
         csb cym dik dsb dzo epo ewe fao fij fry fur fuv gaz gla grn gsw guj hsb hye ibo ido
@@ -34,9 +28,7 @@ CLASSES: dict[str, str] = {
         quy run sag sat scn sin smo sna snd som sot srd ssw sun szl tat tel tgk tpi tso tuk
         tum twi uig vec war wuu ydd yue
     """,
-    "0": """
-        awa ban ber dyu fon lus mag mni mos nus prs shn umb
-    """,
+    "0": "awa ban ber dyu fon lus mag mni mos nus prs shn umb",
 }
 """ISO 639-3 codes by class, highest first."""
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from neuronxa_task.errors import NeuronXAError, did_you_mean, one_of
-from neuronxa_task.harness import task_names
 from neuronxa_task.languages.benchmark_names import PIVOT_SIBLINGS
 from neuronxa_task.languages.benchmarks import LANGUAGE, benchmark_names, patterns_of, place
 from neuronxa_task.languages.codes import FLORES_CODES, FLORES_PIVOT, language
@@ -96,8 +95,3 @@ def benchmarks_of(tasks: Iterable[str]) -> Mapping[str, list[str]]:
     for benchmark, code in sorted(pairs):
         codes.setdefault(code, []).append(benchmark)
     return codes
-
-
-def harness_tasks() -> list[str]:
-    """Names of all tasks of the installed harness, sorted."""
-    return sorted(task_names())

@@ -25,24 +25,14 @@ IN_WORDS = {MEAN: "mean of these models", POOLED: "all models' languages pooled"
 
 @dataclass(frozen=True)
 class Estimate:
-    """A coefficient with its 95 % interval over languages; `note` where there is none.
+    """A coefficient with its 95 % interval over languages, and its row of all correlations.
 
-    Attributes:
-        r: coefficient.
-        low: lower end of the interval.
-        high: upper end.
-        note: why there is none, or what it leaves out.
-        verdict: `positive`, `negative` or `cannot tell`.
-        sentences: what it shows, in words.
-        row: the whole row of the table of correlations, by column.
+    The row's `note` says why there is none, or what it leaves out.
     """
 
     r: float | None
     low: float | None
     high: float | None
-    note: str
-    verdict: str
-    sentences: Sequence[str]
     row: Mapping[str, Any]
 
     @property
@@ -104,7 +94,7 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
                 str(kind),
                 names.get(str(model)) or IN_WORDS[str(kind)],
                 int(same["models"].max()),
-                _whole(same["n"].max()),
+                number(same["n"].max(), 0) or MISSING,
                 [_estimate(same, score) for score in content.scores],
             )
             for (kind, model, _), same in rows.groupby(["kind", "model", again], sort=False)
@@ -128,19 +118,13 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
 def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
     for row in rows[rows["score"] == score].to_dict("records"):
         r, low, high = (_given(row[name]) for name in ("r", "low", "high"))
-        told = [] if r is None or row["kind"] == POOLED else sentences(row)
-        return Estimate(r, low, high, row["note"], row["verdict"], told, row)
+        return Estimate(r, low, high, row)
     return None
 
 
 def _given(value: Any) -> float | None:
     """A number of the table; None for its NaN and None."""
     return None if value is None or value != value else float(value)
-
-
-def _whole(value: Any) -> str:
-    whole = _given(value)
-    return MISSING if whole is None else f"{whole:.0f}"
 
 
 def qualifications(row: Mapping[str, Any]) -> Iterator[str]:
@@ -188,4 +172,4 @@ def in_words(content: Content, groups: Sequence[Group]) -> tuple[list[str], list
     if len(known) > 1:
         single = ", ".join(f"{group.name} {estimate.text}" for group, estimate in known[:-1])
         further.append(f"By benchmark: r = {single}.")
-    return list(estimate.sentences), further
+    return list(sentences(estimate.row)), further

@@ -14,12 +14,11 @@ COLOURS = 8
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: its title, its range, and the value that guessing reaches, if that is known."""
+    """An axis: its title and its range."""
 
     title: str
     low: float
     high: float
-    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,6 @@ class Mark:
 
     Attributes:
         name: what the label says.
-        x, y: its values.
         x_ends, y_ends: of their intervals; None where there is none.
         group: place among the scatter's groups.
         hollow: not filled: y is not above chance.
@@ -45,13 +43,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Trend:
-    """A curve, and the band around it.
-
-    Attributes:
-        x: increasing, from the first mark to the last.
-        y: the curve there.
-        low, high: ends of the band there.
-    """
+    """A curve y over increasing x, from the first mark to the last, and a band around it."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -64,13 +56,12 @@ class Scatter:
     """Languages as marks.
 
     Attributes:
-        x, y: axes.
         marks: in order of priority for labels; not empty.
         groups: names of the groups of marks.
-        trend: a curve through them.
         notes: what stands above, such as r and n.
         typical: half widths of typical intervals of x and y, if the marks do not show their own.
         diagonal: draw x = y, in a square.
+        chance: the value of y that guessing reaches, if that is known.
     """
 
     x: Axis
@@ -81,6 +72,7 @@ class Scatter:
     notes: Sequence[str] = ()
     typical: tuple[float, float] | None = None
     diagonal: bool = False
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +178,6 @@ class Estimates:
     """Rows of marks with intervals: a forest plot, or a dot plot.
 
     Attributes:
-        x: axis of the values.
         rows: from top to bottom.
         series: names of the series; each has a colour and a shape.
         apart: whether a row's marks are below each other, not at the same height.
@@ -224,8 +215,6 @@ class Menu:
 
     Attributes:
         key: which of the charts' keys it chooses.
-        label: what it is called.
-        options: what can be chosen.
         chosen: option that is shown at first; None for all of them.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 from neuronxa_task.report.agreement import Group
 from neuronxa_task.report.chart import (
@@ -73,24 +74,17 @@ class Charts:
         drawings: Sequence[Drawing],
         *of: str,
     ) -> Chart:
-        """A chart, whose name and caption say model and text where there are several.
+        """A chart, named by its kind and what it is `of`.
 
-        Args:
-            kind: of chart, at the start of its name.
-            caption: what the chart shows.
-            keys: places of its model and text, among others, in the menus.
-            drawings: its parts.
-            of: further parts of its name.
+        Name and caption say model and text, which `keys` has the places of, if there are several.
         """
-        name, said = [kind], [caption]
+        several = []
         if "model" in keys and len(self.content.models) > 1:
-            model = self.names[self.content.models[keys["model"]]]
-            name.append(model)
-            said.append(model)
+            several.append(self.names[self.content.models[keys["model"]]])
         if len(self.content.texts) > 1:
-            name.append(self.content.texts[keys["text"]])
-            said.append(self.content.texts[keys["text"]])
-        return Chart(" ".join((*name, *of)), " · ".join(said), keys, drawings)
+            several.append(self.content.texts[keys["text"]])
+        name = " ".join((kind, *several, *of))
+        return Chart(name, " · ".join((caption, *several)), keys, drawings)
 
     def _runs(self) -> Iterator[tuple[dict[str, int], str, str]]:
         """Every model on every parallel text, with its keys."""
@@ -131,10 +125,8 @@ class Charts:
                 if any(estimates):
                     rows.append(EstimateRow(group.name, estimates))
             if rows:
-                known = [estimate for row in rows for estimate in row.estimates if estimate]
-                lowest = min(
-                    estimate.value if estimate.low is None else estimate.low for estimate in known
-                )
+                known = [one for row in rows for one in row.estimates if one]
+                lowest = min(one.value if one.low is None else one.low for one in known)
                 axis = Axis("Pearson’s r with accuracy", min(0.0, lowest) - 0.03, 1.03)
                 caption = "Correlation of alignment with accuracy, 95 % intervals"
                 drawing = Estimates(axis, rows, scores, apart=True)
@@ -260,25 +252,20 @@ class Charts:
             for s, score in enumerate(self.content.scores):
                 numbers = self.content.numbers
                 models = [model for model in self.compared if (model, text, score) in numbers]
-                rows = [
-                    EstimateRow(
-                        language.name,
-                        [
-                            Estimate(numbers[model, text, score][language.code].value)
-                            for model in models
-                        ],
-                    )
+                of_models = [numbers[model, text, score] for model in models]
+                values = {
+                    language: [of_model[language.code].value for of_model in of_models]
                     for language in self.content.common(text, score)
-                ]
-                if len(models) < 2 or not rows:
+                }
+                if len(models) < 2 or not values:
                     continue
-                rows.sort(
-                    key=lambda row: -sum(estimate.value for estimate in row.estimates if estimate)
-                )
-                low, high = around(
-                    [estimate.value for row in rows for estimate in row.estimates if estimate]
-                )
-                axis = Axis(score.upper(), low, high)
+                rows = [
+                    EstimateRow(language.name, [*map(Estimate, of_language)])
+                    for language, of_language in sorted(
+                        values.items(), key=lambda row: -sum(row[1])
+                    )
+                ]
+                axis = Axis(score.upper(), *around([*chain(*values.values())]))
                 series = [self.names[model] for model in models]
                 drawings = [Estimates(axis, block, series, apart=False) for block in blocks(rows)]
                 caption = f"{score.upper()} of each model, {len(rows)} languages"

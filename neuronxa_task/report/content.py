@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from math import isfinite, isnan, nan
 from statistics import fmean
 
@@ -49,8 +50,6 @@ class Point:
     """Two values of a language: alignment and accuracy, or retrieval from the pivot and to it.
 
     Attributes:
-        language: the language.
-        x, y: its two values.
         x_ends, y_ends: their 95 % intervals; `None` if unknown.
         above_chance: whether y is above chance by more than its standard error explains.
     """
@@ -80,8 +79,6 @@ class Content:
     """The results, arranged as the report shows them.
 
     Attributes:
-        results: the results to use.
-        selection: which results are compared.
         table: rows of the selected benchmarks; downstream ones have one metric each.
         models: names of the models, best aligned first.
         texts: alignment benchmarks.
@@ -244,13 +241,13 @@ def from_best_to_worst(ranked: Sequence[Layers]) -> list[str]:
 
 def mean_over_languages(profiles: Sequence[Layers]) -> list[float]:
     """Mean of each layer over the languages that have it."""
-    longest = max(len(profile.values) for profile in profiles)
-    columns = [
-        [profile.values[layer] for profile in profiles if layer < len(profile.values)]
-        for layer in range(longest)
-    ]
-    known = [[value for value in column if not isnan(value)] for column in columns]
-    return [fmean(column) if column else nan for column in known]
+    return [fmean(known) if known else nan for known in known_by_layer(profiles)]
+
+
+def known_by_layer(profiles: Sequence[Layers]) -> list[list[float]]:
+    """Of each layer, the values of the languages that have it."""
+    by_layer = zip_longest(*(profile.values for profile in profiles), fillvalue=nan)
+    return [[value for value in values if not isnan(value)] for values in by_layer]
 
 
 def first_layer(name: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -211,12 +211,13 @@ def _restyle(root: ElementTree.Element) -> None:
             if name in element.attrib:
                 element.set(name, rounded(element.attrib[name]))
         classes = []
-        for name, value in _declarations(element.attrib.pop("style", "")):
+        for declaration in element.attrib.pop("style", "").split(";"):
+            name, _, value = (part.strip() for part in declaration.partition(":"))
             if name in ("fill", "stroke") and value in CLASS_OF:
                 classes.append(f"{name[0]}{CLASS_OF[value]}")
             elif name == "font-size":
                 element.set(name, value.removesuffix("px"))
-            elif name not in SHEET_SAYS and (name, value) not in DEFAULTS:
+            elif name and name not in SHEET_SAYS and (name, value) not in DEFAULTS:
                 element.set(name, rounded(value))
         if classes:
             element.set("class", " ".join(classes))
@@ -228,13 +229,6 @@ def _restyle(root: ElementTree.Element) -> None:
         for path in definitions.findall("path"):  # a marker, which each <use> colours
             for name in INHERITED & path.attrib.keys():
                 del path.attrib[name]
-
-
-def _declarations(style: str) -> Iterator[tuple[str, str]]:
-    for declaration in style.split(";"):
-        name, _, value = declaration.partition(":")
-        if name.strip():
-            yield name.strip(), value.strip()
 
 
 def _plain_text(text: ElementTree.Element) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
@@ -18,6 +17,7 @@ FONT = "DejaVu Sans"
 
 LONGEST_NAME = 24
 Boxes = NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 
 @cache
@@ -78,27 +78,19 @@ class Spot(NamedTuple):
     side: str
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A possible spot, and the box that the text would fill."""
-
-    spot: Spot
-    box: tuple[float, float, float, float]
-
-
 def place(
-    marks: Sequence[tuple[float, float]],
+    marks: ArrayLike,
     widths: Sequence[float],
     height: float,
-    area: tuple[float, float, float, float],
+    area: Sequence[float],
     radius: float,
     at_most: int,
-    obstacles: Sequence[tuple[float, float, float, float]] = (),
+    obstacles: Sequence[Box] = (),
 ) -> list[Spot | None]:
     """Place labels around their marks; earlier marks have priority.
 
     Args:
-        marks: centres of the marks, with y upwards.
+        marks: `[n, 2]`, centres of the marks, with y upwards.
         widths: widths of the labels, in the same units.
         height: height of every label.
         area: left, low, right and high edge that no label crosses.
@@ -110,29 +102,24 @@ def place(
         The anchor of each label, at half its height; `None` if there is no room.
     """
     centres = np.asarray(marks, dtype=float).reshape(-1, 2)
-    taken = np.vstack(
-        [
-            np.hstack([centres - radius, centres + radius]),
-            np.asarray(obstacles, dtype=float).reshape(-1, 4),
-        ]
-    )
-    spots: list[Spot | None] = []
-    placed = 0
-    for (x, y), width in zip(marks, widths, strict=True):
-        chosen = None
-        if placed < at_most:
-            candidates = list(_around(x, y, width, height, radius + 2))
-            free = _free(np.array([candidate.box for candidate in candidates]), taken, area)
-            if free.any():
-                chosen = candidates[int(free.argmax())]
-        if chosen is not None:
-            placed += 1
-            taken = np.vstack([taken, chosen.box])
-        spots.append(None if chosen is None else chosen.spot)
+    avoided = np.asarray(obstacles, dtype=float).reshape(-1, 4)
+    taken = np.vstack([np.hstack([centres - radius, centres + radius]), avoided])
+    spots: list[Spot | None] = [None] * len(centres)
+    for mark, ((x, y), width) in enumerate(zip(centres.tolist(), widths, strict=True)):
+        if not at_most:
+            break
+        around, boxes = zip(*_around(x, y, width, height, radius + 2), strict=True)
+        free = _free(np.array(boxes), taken, area)
+        if free.any():
+            at_most -= 1
+            taken = np.vstack([taken, boxes[free.argmax()]])
+            spots[mark] = around[free.argmax()]
     return spots
 
 
-def _around(x: float, y: float, width: float, height: float, gap: float) -> Iterator[Candidate]:
+def _around(
+    x: float, y: float, width: float, height: float, gap: float
+) -> Iterator[tuple[Spot, Box]]:
     """Right, left, above, below and the corners; then the same a little farther off."""
     for far in (gap, 2.2 * gap):
         for across, up in (
@@ -144,10 +131,10 @@ def _around(x: float, y: float, width: float, height: float, gap: float) -> Iter
             left = at - width * (1 - across) / 2
             side = ("center", "left", "right")[across]
             low = middle - height / 2
-            yield Candidate(Spot(at, middle, side), (left, low, left + width, low + height))
+            yield Spot(at, middle, side), (left, low, left + width, low + height)
 
 
-def _free(boxes: Boxes, taken: Boxes, area: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+def _free(boxes: Boxes, taken: Boxes, area: Sequence[float]) -> NDArray[np.bool_]:
     left, low, right, high = (boxes[:, side, None] for side in range(4))
     clear = (
         (taken[:, 0] >= right)
@@ -155,11 +142,6 @@ def _free(boxes: Boxes, taken: Boxes, area: tuple[float, float, float, float]) -
         | (taken[:, 1] >= high)
         | (taken[:, 3] <= low)
     )
-    inside = (
-        (boxes[:, 0] >= area[0])
-        & (boxes[:, 1] >= area[1])
-        & (boxes[:, 2] <= area[2])
-        & (boxes[:, 3] <= area[3])
-    )
-    free: NDArray[np.bool_] = clear.all(axis=1) & inside
+    inside = (boxes[:, :2] >= np.array(area[:2])) & (boxes[:, 2:] <= np.array(area[2:]))
+    free: NDArray[np.bool_] = clear.all(axis=1) & np.all(inside, axis=1)
     return free

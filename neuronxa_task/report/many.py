@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from math import isfinite
+from operator import attrgetter
 from typing import TypeVar
 
 from neuronxa_task.languages import Language
 from neuronxa_task.languages.families import family
 from neuronxa_task.languages.resource_levels import LEVELS
 from neuronxa_task.report.chart import Band, Row
-from neuronxa_task.report.content import Layers, first_layer, mean_over_languages
+from neuronxa_task.report.content import Layers, first_layer, known_by_layer, mean_over_languages
 
 BLOCK_ROWS = 52
 ENDS = 20
 FEWEST = 3
 """Fewest languages for which a script or a family has its own row."""
 
-QUANTILES = (("80 % of languages", 0.1, 0.9), ("half of languages", 0.25, 0.75))
+QUANTILES = (("80 % of languages", (0.1, 0.9)), ("half of languages", (0.25, 0.75)))
 AnyRow = TypeVar("AnyRow")
 
 
@@ -45,16 +45,9 @@ def summary_rows(profiles: Sequence[Layers]) -> list[Row]:
         profiles: best first.
     """
     return [
-        *_means(
-            "Resource level (mean)", profiles, lambda language: language.resource_level, LEVELS
-        ),
-        *_largest("Script (mean)", profiles, lambda language: language.script, "other scripts"),
-        *_largest(
-            "Language family (mean)",
-            profiles,
-            lambda language: family(language.code),
-            "other families",
-        ),
+        *_means("Resource level (mean)", profiles, attrgetter("resource_level"), LEVELS),
+        *_largest("Script (mean)", profiles, attrgetter("script"), "other scripts"),
+        *_largest("Language family (mean)", profiles, lambda of: family(of.code), "other families"),
         Row(f"Best {ENDS} languages", ()),
         *profile_rows(profiles[:ENDS]),
         Row(f"Worst {ENDS} languages", ()),
@@ -92,27 +85,9 @@ def bands(profiles: Sequence[Layers], score: str) -> list[Band]:
     """Ranges of the languages between quantiles at each layer, the wider range first."""
     import numpy as np
 
-    first = first_layer(score)
-    longest = max(len(profile.values) for profile in profiles)
-    columns = [
-        (
-            first + layer,
-            [profile.values[layer] for profile in profiles if layer < len(profile.values)],
-        )
-        for layer in range(longest)
-    ]
-    known = [
-        (layer, values)
-        for layer, column in columns
-        if (values := [value for value in column if isfinite(value)])
-    ]
+    by_layer = enumerate(known_by_layer(profiles), start=first_layer(score))
+    known = [(layer, values) for layer, values in by_layer if values]
     return [
-        Band(
-            name,
-            [
-                (layer, float(np.quantile(values, low)), float(np.quantile(values, high)))
-                for layer, values in known
-            ],
-        )
-        for name, low, high in QUANTILES
+        Band(name, [(layer, *np.quantile(values, ends).tolist()) for layer, values in known])
+        for name, ends in QUANTILES
     ]

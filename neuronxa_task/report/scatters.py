@@ -38,12 +38,13 @@ def against(join: AccuracyJoin, points: Sequence[Point], score: str, y_title: st
     xs, ys = ([end for mark in marks for end in _extent(mark, axis)] for axis in "xy")
     return Scatter(
         Axis(score.upper(), *around(xs)),
-        Axis(y_title, *around(ys if chance is None else [*ys, chance]), chance),
+        Axis(y_title, *around(ys if chance is None else [*ys, chance])),
         marks,
         SCRIPTS,
         None if curve is None else trend(curve, float(min(sample.x)), float(max(sample.x))),
         list(_notes(join, score, sample)),
         None if few else _typical(points),
+        chance=chance,
     )
 
 

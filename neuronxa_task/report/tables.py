@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
 from statistics import fmean, stdev
@@ -58,7 +58,6 @@ class SideBySide:
     """Alignment beside accuracy for one model.
 
     Attributes:
-        model: index of the model.
         rows: languages with their cells, most aligned first.
         complete: how many languages have a number in every column that this model has.
         means: mean of each column over these languages.
@@ -130,8 +129,7 @@ def side_by_side(content: Content) -> list[SideBySide]:
             if all(number is not None for number, has in zip(numbers, filled, strict=True) if has)
         ]
         means = [
-            cell(mean([number for numbers in complete if (number := numbers[column]) is not None]))
-            for column in range(len(columns))
+            cell(mean(numbers[column] for numbers in complete)) for column in range(len(columns))
         ]
         shown = [(language, [cell(number) for number in numbers]) for language, numbers in rows]
         tables.append(SideBySide(index, shown, len(complete), means))
@@ -159,9 +157,9 @@ def _first(numbers: Sequence[Number | None]) -> float:
     return float("-inf") if first is None else first.value
 
 
-def mean(numbers: Sequence[Number]) -> Number | None:
-    """Unweighted mean over languages, and its standard error s / √n; `None` without numbers."""
-    values = [number.value for number in numbers]
+def mean(numbers: Iterable[Number | None]) -> Number | None:
+    """Unweighted mean of what there is, and its standard error s / √n; `None` without numbers."""
+    values = [number.value for number in numbers if number is not None]
     if not values:
         return None
     return Number(fmean(values), stdev(values) / sqrt(len(values)) if len(values) > 1 else nan)
@@ -204,35 +202,24 @@ def language_table(content: Content) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table.drop(columns=empty), pd.DataFrame(shown)
 
 
-@dataclass(frozen=True)
-class ModelRow:
-    """A model's means over the languages that all models have, ± standard error over these."""
+def model_means(
+    content: Content,
+) -> tuple[list[tuple[Heading, int]], list[tuple[str, list[Cell]]]]:
+    """Columns, each with its number of languages that all models have; a model's means over these.
 
-    name: str
-    means: Sequence[Cell]
-
-
-def model_means(content: Content) -> tuple[list[tuple[Heading, int]], list[ModelRow]]:
-    """Columns, each with its number of common languages, and a row per model."""
-    columns = [
-        (column, common)
-        for column in columns_of(content)
-        if (common := content.common(column.benchmark, column.metric))
-    ]
-    rows = [
-        ModelRow(name, [cell(_common_mean(content, model, *column)) for column in columns])
-        for model, name in short_names(content.models).items()
-    ]
-    return [(column.heading, len(common)) for column, common in columns], rows
-
-
-def _common_mean(
-    content: Content, model: str, column: Column, common: Sequence[Language]
-) -> Number | None:
-    numbers = (
-        content.number(model, column.benchmark, column.metric, language.code) for language in common
-    )
-    return mean([number for number in numbers if number is not None])
+    Beside each mean is its standard error over the languages.
+    """
+    headings: list[tuple[Heading, int]] = []
+    rows: dict[str, list[Cell]] = {model: [] for model in content.models}
+    for column in columns_of(content):
+        of = column.benchmark, column.metric
+        if common := content.common(*of):
+            headings.append((column.heading, len(common)))
+            for model, cells in rows.items():
+                numbers = (content.number(model, *of, language.code) for language in common)
+                cells.append(cell(mean(numbers)))
+    names = short_names(content.models)
+    return headings, [(names[model], cells) for model, cells in rows.items()]
 
 
 @dataclass(frozen=True)
@@ -240,7 +227,6 @@ class Signed:
     """The signature of results on a benchmark.
 
     Attributes:
-        benchmark: its name.
         signature: facts that all languages share; for others, the number of different values.
         models: models with this signature but for their weights and languages, each with its number
             of languages and the fingerprint of its weights, if known.

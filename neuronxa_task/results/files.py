@@ -31,8 +31,6 @@ class ResultFile:
     """One result file, with access to its parts as mappings.
 
     Attributes:
-        path: path of the file.
-        content: the parsed JSON.
         date: start of the run in seconds since 1970: from the content, else from the file's name,
             else the time of the file's last change.
     """

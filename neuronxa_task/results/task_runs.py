@@ -35,8 +35,6 @@ class TaskRun:
         task: the harness's name of the task.
         benchmark: benchmark that the task belongs to.
         language: FLORES code.
-        signature: settings of the run.
-        file: file that it was read from.
         documents: number of documents; `None` if the file does not say.
         numbers: name, value and standard error (NaN if none) of each metric.
         profile: NeuronXA's `layers`, if any; NaN at layers that have no neurons.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, DenseNeurons, Experts, find_body, find_sites, neurons_by_layer
 from neuronxa_task.scoring.data_parallel import DataParallel, Processes
 from neuronxa_task.scoring.out_of_memory import Agreement, BatchTooLargeError
 from neuronxa_task.scoring.signature import ModelFacts
+from neuronxa_task.scoring.state_cache import Sentence, StateCache
 from neuronxa_task.scoring.states import SentenceStates, UnreadableSentenceError, encode
 from neuronxa_task.scoring.tensor_parallel import OwnedColumns, Split, owned_columns
 from neuronxa_task.scoring.tokens import TokenCache
@@ -63,7 +65,6 @@ class ModelSide:
     """A model, or one half of an encoder-decoder, whose neurons were found.
 
     Attributes:
-        body: what is run.
         sites: where its neurons are.
         layers: those that have neurons.
         settings: names of the settings that matter to this kind of model only: `side` of an
@@ -114,28 +115,55 @@ class SentenceEncoder:
             self._sides[side] = ModelSide(body, sites, layers, tuple(settings), owned)
         return self._sides[side]
 
-    def encode(
+    def states(
         self,
+        cache: StateCache,
         settings: StateSettings,
-        sentences: list[tuple[int, ...]],
+        sentences: Collection[Sentence],
         *,
         max_batch_tokens: int | None = None,
         progress: Callable[[int], object] = lambda count: None,
-    ) -> SentenceStates:
-        """States of the sentences, of the neurons that this process counts.
+    ) -> tuple[SentenceStates | None, dict[Sentence, int]]:
+        """States that include those of a task's sentences, and rows; `None` without sentences.
 
         Args:
+            cache: holds states of earlier tasks, and takes up those of this one.
             settings: which activations are read, and how they are pooled.
-            sentences: token ids.
+            sentences: the task's, on this process.
             max_batch_tokens: most tokens in a batch, padding included.
             progress: called after every batch with the number of sentences done; with a negative
                 number if a batch did not fit in memory and sentences are run again.
 
         Raises:
-            UnreadableSentenceError: a sentence has no finite states.
+            NeuronXAError: on all processes, if one has a sentence without finite states.
             RuntimeError: a batch does not fit in memory, on one process of several or as the only
                 sentence.
         """
+        failure = None
+        states: SentenceStates | None = None
+        rows: dict[Sentence, int] = {}
+        try:
+            if sentences:
+                if cache.states is not None:
+                    sizes = self.split.gather(cache.states.bytes_per_sentence)
+                    cache.drop_unneeded(max(sizes), sentences)  # all processes drop the same
+                if missing := cache.missing(sentences):
+                    ids = [ids for _, ids in missing]
+                    cache.add(missing, self._encode(settings, ids, max_batch_tokens, progress))
+                states, rows = cache.take(sentences)
+        except NeuronXAError as error:
+            failure = error
+        self.together.fail_together(failure)
+        return states, rows
+
+    def _encode(
+        self,
+        settings: StateSettings,
+        sentences: list[tuple[int, ...]],
+        max_batch_tokens: int | None,
+        progress: Callable[[int], object],
+    ) -> SentenceStates:
+        """States of the sentences, of the neurons that this process counts."""
         from accelerate.utils.memory import clear_device_cache
 
         side = self.side(settings.side)
@@ -178,8 +206,3 @@ class SentenceEncoder:
             advance(-done)
             clear_device_cache(garbage_collection=True)
             self._batch_size //= 2
-
-    def bytes_per_sentence(self, states: SentenceStates) -> int:
-        """Size of one sentence's states in bytes: the maximum over processes, so that all agree."""
-        sizes: list[int] = self.split.gather(states.bytes_per_sentence)
-        return max(sizes)

@@ -31,7 +31,6 @@ class RequestOptions:
     Attributes:
         states: which states are compared, by setting.
         target: the language that is compared with the pivot.
-        pivot: the pivot.
         pairs: also score the language with every other one.
         max_batch_tokens: most tokens in a batch, padding included.
     """
@@ -48,8 +47,9 @@ class TaskFacts:
     """Facts that all results of a task share.
 
     Attributes:
-        data_hash: hash of the sentence pairs that were compared.
-        token_hash: hash of their token ids.
+        data_hash: hash of the sentence pairs that were compared, eight hex digits.
+        token_hash: hash of their token ids, eight hex digits, which depends on the tokenizer, its
+            special tokens and the truncation of long sentences.
         model: facts of the model and the run that can change the result.
         neuron_layers: the layers that have neurons.
         surface: fraction of pairs that are aligned by their common tokens alone.
@@ -148,7 +148,6 @@ class TaskPairs:
     """The sentence pairs of one task with one pivot.
 
     Attributes:
-        task: its name.
         settings: which states are compared.
         documents: ids of the n documents, one per pair.
         pivot: n pivot sentences.

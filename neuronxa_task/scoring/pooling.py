@@ -150,9 +150,7 @@ class Pooler:
 
     def routed(self, site: Experts, rows: Rows | AllRows) -> None:
         """Pool the neurons of one expert, or of all, over the tokens routed to them."""
-        if isinstance(rows, Rows):
-            self._routed_to_one(site, rows)
-        elif fused_pooling.runs_on(rows.gate.device):
+        if isinstance(rows, AllRows) and fused_pooling.runs_on(rows.gate.device):
             kept = self._kept_neurons(site, rows.gate.device)
             columns = slice(site.start, site.start + site.neurons)
             nas, nav = (layer[:, columns] for layer in kept)

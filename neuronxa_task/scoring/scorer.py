@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from neuronxa_task.corpus import data_hash
-from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.scoring.encoder import ScoredModel, SentenceEncoder
 from neuronxa_task.scoring.language_pairs import (
     PairResult,
@@ -86,7 +85,13 @@ class _Scorer:
         ):
             for task in unfinished:
                 bar.set_postfix_str(task.task, refresh=False)
-                states, rows = self._states(task, cache, bar.update)
+                states, rows = self.encoder.states(
+                    cache,
+                    task.settings,
+                    self._sentences(task),
+                    max_batch_tokens=task.options.max_batch_tokens,
+                    progress=bar.update,
+                )
                 results[task.key] = self._score(task, states, rows)
                 if task.key not in kept:
                     self._finish(keys[task.key], results[task.key])
@@ -110,37 +115,9 @@ class _Scorer:
                 }
                 self._finish(keys[task.key], results[task.key])
 
-    # ------------------------------------------------------------ sentences to states
-
     def _sentences(self, task: TaskPairs) -> set[Sentence]:
         texts = [*task.pivot, *task.own_target] if task.own else []
         return {(task.settings, self.tokens[text]) for text in texts}
-
-    def _states(
-        self, task: TaskPairs, cache: StateCache, progress: Callable[[int], object]
-    ) -> tuple[SentenceStates | None, dict[Sentence, int]]:
-        """States of a task's sentences, and their rows; `None` if this process has no pairs."""
-        failure = None
-        states: SentenceStates | None = None
-        rows: dict[Sentence, int] = {}
-        try:
-            if sentences := self._sentences(task):
-                if (cached := cache.states) is not None:
-                    cache.drop_unneeded(self.encoder.bytes_per_sentence(cached), sentences)
-                if missing := cache.missing(sentences):
-                    ids = [ids for _, ids in missing]
-                    states = self.encoder.encode(
-                        task.settings,
-                        ids,
-                        max_batch_tokens=task.options.max_batch_tokens,
-                        progress=progress,
-                    )
-                    cache.add(missing, states)
-                states, rows = cache.take(sentences)
-        except NeuronXAError as error:
-            failure = error
-        self.together.fail_together(failure)
-        return states, rows
 
     # ------------------------------------------------------------ states to results
 
@@ -182,7 +159,7 @@ class _Scorer:
     ) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
         """The vectors of the pivot sentences and of this process's translations, by layer."""
         pivot, target = (
-            _of_sentences(states, [rows[task.settings, ids] for ids in self._ids(texts)])
+            states.vectors([rows[task.settings, ids] for ids in self._ids(texts)])
             for texts in (task.pivot, task.own_target)
         )
         return pivot, target
@@ -229,10 +206,3 @@ class _Scorer:
         }
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         return f"{REQUEST_TYPE}-{digest}"
-
-
-def _of_sentences(states: SentenceStates, rows: Sequence[int]) -> Iterator[Tensor]:
-    """Vectors of some sentences by layer: neuron states, then values, then hidden states."""
-    for layers in (states.nas, states.nav, states.emb):
-        for layer in layers:
-            yield layer[torch.tensor(rows, device=layer.device)]

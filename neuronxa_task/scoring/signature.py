@@ -14,10 +14,13 @@ from torch import nn
 from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.fingerprint import fingerprint
 from neuronxa_task.scoring.patches import count_patches
-from neuronxa_task.settings import StateSettings
+from neuronxa_task.settings import Settings
 
 if TYPE_CHECKING:
     from lm_eval.models.huggingface import HFLM
+
+    from neuronxa_task.corpus import Corpus
+    from neuronxa_task.scoring.language_pairs import TaskFacts
 
 
 @dataclass(frozen=True)
@@ -39,59 +42,38 @@ class ModelFacts:
     settings: tuple[str, ...] = ()
     hooks: int = 0
 
-    @property
-    def may_be_cached(self) -> bool:
-        """Whether the fingerprint covers the whole computation, so that results can be cached."""
-        return self.hooks == 0
 
-
-@dataclass(frozen=True)
-class DataFacts:
-    """The sentence pairs that were scored.
-
-    Attributes:
-        name: data set, folder or table.
-        revision: commit of the data, or `local`.
-        split: split of the data.
-        pivot: pivot language.
-        pairs: number of sentence pairs; `all` for all pairs of the data, so that languages with
-            different numbers of pairs have equal settings.
-        data_hash: hash of the pairs, eight hex digits.
-        token_hash: hash of their token ids, eight hex digits, which depends on the tokenizer, its
-            special tokens and the truncation of long sentences.
-        sample: `first`, or the seed of a random sample.
-    """
-
-    name: str
-    revision: str
-    split: str
-    pivot: str
-    pairs: int | str
-    data_hash: str
-    token_hash: str
-    sample: int | str = FIRST
-
-
-def signature(settings: StateSettings, data: DataFacts, model: ModelFacts) -> str:
+def signature(
+    settings: Settings, corpus: Corpus, pivot: str, pairs: int | str, task: TaskFacts
+) -> str:
     """All facts of a score as `key:value`, joined by `|`.
 
     Scores are comparable if their signatures differ only in `model:`, `data_hash:` and
     `token_hash:` (other languages have other sentences), and in what the user varied on purpose.
+
+    Args:
+        settings: how the score was computed.
+        corpus: where the sentence pairs are from.
+        pivot: pivot language.
+        pairs: number of sentence pairs; `all` for all pairs of the data, so that languages with
+            different numbers of pairs have equal settings.
+        task: hashes of what was scored, and the model's facts.
     """
+    model = task.model
     activation = {"nas": f"{settings.nas_site}>0", "nav": f"abs({settings.nav_site})"}
     facts = {
-        "data": f"{data.name}@{data.revision}",
-        "split": data.split,
-        "n": data.pairs,
+        "data": f"{corpus.name}@{corpus.revision}",
+        "split": corpus.split,
+        "n": pairs,
         # Only if it is not the default, so that signatures of earlier versions stay comparable.
-        **({} if data.sample == FIRST or data.pairs == ALL else {"sample": data.sample}),
-        "pivot": data.pivot,
+        **({} if settings.sample == FIRST or pairs == ALL else {"sample": settings.sample}),
+        "pivot": pivot,
         **activation,
         "pool": settings.pooling,
         **{name: getattr(settings, name) for name in model.settings},
         "sim": "cosine64",
-        "data_hash": data.data_hash,
-        "token_hash": data.token_hash,
+        "data_hash": task.data_hash,
+        "token_hash": task.token_hash,
         "dtype": model.dtype,
         "batch": model.batch,
         "model": model.model,

@@ -27,14 +27,9 @@ class StateCache:
 
     def __init__(self, tasks: Iterable[Collection[Sentence]]) -> None:
         self._uses_left = Counter(sentence for sentences in tasks for sentence in sentences)
-        self._states: SentenceStates | None = None
+        self.states: SentenceStates | None = None
         self._row: dict[Sentence, int] = {}
         self.distinct = len(self._uses_left)
-
-    @property
-    def states(self) -> SentenceStates | None:
-        """The states in the cache; `None` if it is empty."""
-        return self._states
 
     def missing(self, sentences: Collection[Sentence]) -> list[Sentence]:
         """The sentences that are not in the cache, in the order of their ids."""
@@ -43,16 +38,16 @@ class StateCache:
     def add(self, sentences: list[Sentence], states: SentenceStates) -> None:
         """Store the states of sentences with equal settings, in the same order."""
         first_row = len(self._row)
-        if self._states is not None:
-            states = SentenceStates.concatenate([self._states, states])
-        self._states = states
+        if self.states is not None:
+            states = SentenceStates.concatenate([self.states, states])
+        self.states = states
         self._row |= {sentence: first_row + index for index, sentence in enumerate(sentences)}
 
     def take(self, sentences: Collection[Sentence]) -> tuple[SentenceStates, dict[Sentence, int]]:
         """States that include a task's sentences, all of which must be cached, and their rows."""
-        assert self._states is not None
+        assert self.states is not None
         self._uses_left.subtract(sentences)
-        return self._states, self._row
+        return self.states, self._row
 
     def drop_unneeded(self, bytes_per_sentence: int, coming: Collection[Sentence]) -> None:
         """Drop sentences that no later task needs, and beyond `KEPT_BYTES` those not needed now.
@@ -61,7 +56,7 @@ class StateCache:
             bytes_per_sentence: size of the states of one sentence.
             coming: sentences of the task to score next, whose states have to be in memory anyway.
         """
-        if self._states is None:
+        if self.states is None:
             return
         needed = sorted(
             (sentence for sentence in self._row if self._uses_left[sentence]),
@@ -71,5 +66,5 @@ class StateCache:
         kept = needed[: max(1, now, KEPT_BYTES // bytes_per_sentence)]
         if len(kept) == len(self._row):
             return
-        self._states = self._states[[self._row[sentence] for sentence in kept]] if kept else None
+        self.states = self.states.of([self._row[sentence] for sentence in kept]) if kept else None
         self._row = {sentence: row for row, sentence in enumerate(kept)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn import Body, DenseNeurons, Experts, evaluation, neurons_by_layer, reading
@@ -21,8 +23,7 @@ SHORTEST_IN_BATCH = 0.75
 """Least length of a sentence in a batch, relative to the longest."""
 
 
-@dataclass
-class SentenceStates:
+class SentenceStates(NamedTuple):
     """Pooled vectors of n sentences.
 
     Attributes:
@@ -38,33 +39,26 @@ class SentenceStates:
     nav: list[Tensor]
     emb: list[Tensor]
 
-    def __getitem__(self, rows: Sequence[int]) -> SentenceStates:
+    def vectors(self, rows: Sequence[int]) -> Iterator[Tensor]:
+        """`[rows, features]` of the sentences `rows` by layer: all of `nas`, then `nav`, `emb`."""
+        for layer in (*self.nas, *self.nav, *self.emb):
+            yield layer[torch.tensor(rows, device=layer.device)]
+
+    def of(self, rows: Sequence[int]) -> SentenceStates:
         """The states of the sentences `rows`, in this order."""
-
-        def select(layers: list[Tensor]) -> list[Tensor]:
-            return [layer[torch.tensor(rows, device=layer.device)] for layer in layers]
-
-        return SentenceStates(select(self.nas), select(self.nav), select(self.emb))
+        vectors = self.vectors(rows)
+        return SentenceStates(*(list(islice(vectors, len(layers))) for layers in self))
 
     @property
     def bytes_per_sentence(self) -> int:
         """Size of one sentence's vectors in bytes."""
-        return sum(
-            layer.shape[1] * layer.element_size() for layer in (*self.nas, *self.nav, *self.emb)
-        )
+        return sum(layer.shape[1] * layer.element_size() for layers in self for layer in layers)
 
     @staticmethod
     def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
         """Concatenate the sentences of several states."""
-
-        def join(of_parts: list[list[Tensor]]) -> list[Tensor]:
-            return [torch.cat(layer) for layer in zip(*of_parts, strict=True)]
-
-        return SentenceStates(
-            join([part.nas for part in parts]),
-            join([part.nav for part in parts]),
-            join([part.emb for part in parts]),
-        )
+        kinds = zip(*parts, strict=True)
+        return SentenceStates(*([*map(torch.cat, zip(*kind, strict=True))] for kind in kinds))
 
 
 def encode(
@@ -145,13 +139,9 @@ def batches(
 
 def pad(sentences: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Pad a batch on the right: token ids and attention mask, both `[batch, tokens]` int64."""
-    width = max(map(len, sentences))
-    ids = torch.full((len(sentences), width), pad_id)
-    mask = torch.zeros((len(sentences), width), dtype=torch.long)
-    for row, sentence in enumerate(sentences):
-        ids[row, : len(sentence)] = torch.tensor(sentence)
-        mask[row, : len(sentence)] = 1
-    return ids, mask
+    rows = [torch.tensor(sentence) for sentence in sentences]
+    ids = pad_sequence(rows, batch_first=True, padding_value=pad_id)
+    return ids, pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
 
 
 def _require_finite(states: SentenceStates, neuron_layers: Sequence[int]) -> None:

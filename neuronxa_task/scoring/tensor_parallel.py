@@ -130,7 +130,7 @@ def _is_split(body: Body, site: DenseNeurons | Experts, parts: Sequence[Tensor])
     if isinstance(site, Experts):
         # `ffn/verify.py` has checked that the sum over them is the model's own.
         return not (is_same and first.any())
-    whole = _declared_width(site.down_projection)
+    whole = _declared_width(site.module)
     if total != whole and not (is_same and first.shape[1] == whole):
         raise NeuronXAError(
             f"{body.family}: the {len(parts)} processes over which this model is split see {total} "

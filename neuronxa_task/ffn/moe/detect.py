@@ -22,16 +22,13 @@ ATTENTION_EXPERTS = {"JetMoeMoA"}
 
 def experts_of(body: Body, layer: int) -> list[Experts]:
     """The readable mixtures of experts of a layer."""
-    prefix = _name_of(body.model, body.layers[layer])
+    block = body.layers[layer]
+    prefix = next(name for name, module in body.model.named_modules() if module is block)
     return [
         Experts(layer, module, mixture, f"{prefix}.{name}")
-        for name, module in body.layers[layer].named_modules()
+        for name, module in block.named_modules()
         if (mixture := mixture_of(module)) is not None
     ]
-
-
-def _name_of(model: nn.Module, wanted: nn.Module) -> str:
-    return next(str(name) for name, module in model.named_modules() if module is wanted)
 
 
 def require_all_known(
@@ -57,14 +54,10 @@ def require_all_known(
     Raises:
         NeuronXAError: there is a sign of experts other than the known ones.
     """
+    _, *inside = body.layers[layer].modules()
     known = [mixture.module for mixture in mixtures]
-    known += [
-        module
-        for module in body.layers[layer].modules()
-        if module is not body.layers[layer] and _is_dense(module, records, down_projections)
-    ]
-    sign = _sign_of_others(body, layer, records, known)
-    if sign is not None:
+    known += [module for module in inside if _is_dense(module, records, down_projections)]
+    if (sign := _sign_of_others(body, layer, records, known)) is not None:
         raise NeuronXAError(
             f"{body.family}: layer {layer + 1} routes tokens to experts in an unknown way "
             f"({sign}), so some of its neurons would be missing; {_remedy()}"
@@ -108,13 +101,13 @@ def _sign_of_others(
             seen |= {id(inner) for inner in module.modules()}
         if id(module) in seen:
             continue
-        holds_known = any(id(inner) in seen for inner in module.modules())
-        is_named_so = NAMED_SO.search(type(module).__name__) or name.endswith("experts")
         if not records.ran(module):
             continue
+        holds_known = any(id(inner) in seen for inner in module.modules())
+        is_named_so = NAMED_SO.search(type(module).__name__) or name.endswith("experts")
         if name and is_named_so and not holds_known:
             return f"{name}: {type(module).__name__}"
-        if any(_is_stack(tuple(p.shape), body.hidden_size) for p in _own_weights(module)):
+        if any(_is_stack(p.shape, body.hidden_size) for p in _own_weights(module)):
             return f"{name}: {type(module).__name__}, with stacked weights"
     for record in records.calls:
         width = widths(record.module)
@@ -134,4 +127,4 @@ def _is_stack(shape: tuple[int, ...], hidden_size: int) -> bool:
 
 
 def _is_partial(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 1 and prod(shape) != prod(PROBE_SHAPE)
+    return len(shape) == 1 and shape[0] != prod(PROBE_SHAPE)

@@ -37,8 +37,8 @@ def experts_shown(
                 changes.callback(_SHOWN.pop, site.module)
             else:
                 changes.enter_context(_in_place_of_forward(site.module, *shown))
-        if any(site.mixture.is_registered for site in sites):
-            changes.enter_context(_implementation(body, sites))
+        if registered := [site for site in sites if site.mixture.is_registered]:
+            changes.enter_context(_implementation(body, registered))
         yield
 
 
@@ -61,22 +61,16 @@ def _implementation(body: Body, sites: Sequence[Experts]) -> Iterator[None]:
     before = model.get_experts_implementation()
     with ExitStack() as changes:
         changes.callback(model.set_experts_implementation, before)
-        _set_implementation(body)
+        try:
+            model.set_experts_implementation(IMPLEMENTATION)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise NeuronXAError(
+                f"{body.family}: transformers cannot replace the experts' computation: {reason}"
+            ) from error
         for site in sites:
-            if site.mixture.is_registered:
-                changes.enter_context(_own_configuration(body, site))
+            changes.enter_context(_own_configuration(body, site))
         yield
-
-
-def _set_implementation(body: Body) -> None:
-    model: Any = body.model
-    try:
-        model.set_experts_implementation(IMPLEMENTATION)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise NeuronXAError(
-            f"{body.family}: transformers cannot replace the experts' computation: {reason}"
-        ) from error
 
 
 @contextmanager
@@ -89,9 +83,6 @@ def _own_configuration(body: Body, site: Experts) -> Iterator[None]:
             f"{body.family}: transformers cannot replace the computation of {site.name} "
             f"({type(site.module).__name__}); supported: {SUPPORTED}"
         )
-    if before == IMPLEMENTATION:
-        yield
-        return
     config._experts_implementation = IMPLEMENTATION
     try:
         yield

@@ -111,8 +111,8 @@ def stacked(module: Any) -> Run:
         w_in, w_out = getattr(self, name), self.down_proj
         b_in = getattr(self, f"{name}_bias") if self.has_bias else None
         b_out = self.down_proj_bias if self.has_bias else None
-
-        norm = self.post_expert_norm if getattr(self, "has_post_expert_norm", False) else _identity
+        has_norm = getattr(self, "has_post_expert_norm", False)
+        norm = self.post_expert_norm if has_norm else nn.Identity()
         rows = hidden.reshape(-1, hidden.shape[-1])
         if grouped.runs(self, w_out):
             groups = grouped.Groups(index, self.num_experts)
@@ -136,12 +136,15 @@ def stacked(module: Any) -> Run:
     return run
 
 
-def _identity(values: Tensor) -> Tensor:
-    return values
-
-
 Split = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps `[rows, 2F]` (`[rows, F]` if not gated) to gate activation and product."""
+
+
+def gate_and_up(values: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Gate activation and product of `[rows, 2F]`, the gate in its first half."""
+    gate, up = values.chunk(2, dim=-1)
+    activated = activation(gate)
+    return activated, activated * up
 
 
 def _split_of(module: Any) -> Split:
@@ -155,17 +158,10 @@ def _split_of(module: Any) -> Split:
 
         return not_gated
     if type(module)._apply_gate is _default_apply_gate:
-
-        def gated(values: Tensor) -> tuple[Tensor, Tensor]:
-            gate, up = values.chunk(2, dim=-1)
-            activated = module.act_fn(gate)
-            return activated, activated * up
-
-        return gated
-    up_part = slice(1, None, 2)
-    if module.is_concatenated:
-        up_part = slice(shape_of(module, "down_proj")[1 if module.is_transposed else 2], None)
-    neutral = _neutral_up(module, up_part)
+        return lambda values: gate_and_up(values, module.act_fn)
+    width = shape_of(module, "down_proj")[1 if module.is_transposed else 2]
+    up_part = slice(width, None) if module.is_concatenated else slice(1, None, 2)
+    neutral = _neutral_up(module, width, up_part)
 
     def own_gate(values: Tensor) -> tuple[Tensor, Tensor]:
         without_up = values.clone()
@@ -175,17 +171,14 @@ def _split_of(module: Any) -> Split:
     return own_gate
 
 
-def _neutral_up(module: Any, up_part: slice) -> float:
+def _neutral_up(module: Any, width: int, up_part: slice) -> float:
     """The value of `up` for which a family's own gating gives the gate activation itself.
 
     1 if the product is a·up; 0 if it is a·(up + 1), as in gpt-oss.
     """
-    width = shape_of(module, "down_proj")[1 if module.is_transposed else 2]
     generator = torch.Generator().manual_seed(0)
     weight: Tensor = module.down_proj
-    device = (
-        torch.device("cpu") if weight.is_meta else weight.device
-    )  # offloaded weights are on meta
+    device = "cpu" if weight.is_meta else weight.device  # offloaded weights are on meta
     values = torch.randn(8, 2 * width, generator=generator).to(device, weight.dtype)
 
     def product(up: Tensor | float) -> Tensor:

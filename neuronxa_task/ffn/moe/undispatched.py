@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.ffn.moe.rows import Rows
 from neuronxa_task.ffn.moe.stacked import (
+    Block,
     Mixture,
     Show,
+    gate_and_up,
     routed_sum,
     shape_of,
     stacked,
@@ -21,10 +23,14 @@ from neuronxa_task.ffn.moe.stacked import (
 )
 
 
-def _gate_and_up(values: Tensor, activation: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    gate, up = values.chunk(2, dim=-1)
-    activated = activation(gate)
-    return activated, activated * up
+def _fused(w_in: Tensor, w_out: Tensor, activation: Callable[[Tensor], Tensor]) -> Block:
+    """Experts with stacked weights, gate and up in one: `[E, 2F, H]` and `[E, H, F]`."""
+
+    def block(expert: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        gate, product = gate_and_up(F.linear(x, w_in[expert]), activation)
+        return gate, product, F.linear(product, w_out[expert])
+
+    return block
 
 
 def _llama4(module: Any) -> Mixture:
@@ -36,7 +42,7 @@ def _llama4(module: Any) -> Mixture:
         output = torch.zeros_like(of_expert)
         for expert, rows in enumerate(of_expert):
             tokens = rows.any(dim=1).nonzero()[:, 0]
-            gate, product = _gate_and_up(rows[tokens] @ w_in[expert], self.act_fn)
+            gate, product = gate_and_up(rows[tokens] @ w_in[expert], self.act_fn)
             show(Rows(expert, tokens, torch.ones_like(gate[:, 0]), gate, product))
             output[expert, tokens] = product @ w_out[expert]
         return output.view(-1, hidden.shape[-1])
@@ -68,12 +74,7 @@ def _longcat(module: Any) -> Mixture:
     """Some experts return their input; they have no neurons."""
 
     def run(self: Any, show: Show, hidden: Tensor, index: Tensor, router: Tensor) -> Tensor:
-        w_in, w_out = self.gate_up_proj, self.down_proj
-
-        def block(expert: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            gate, product = _gate_and_up(F.linear(x, w_in[expert]), self.act_fn)
-            return gate, product, F.linear(product, w_out[expert])
-
+        block = _fused(self.gate_up_proj, self.down_proj, self.act_fn)
         routed = routed_sum(hidden, index, router, self.num_routed_experts, block, show)
         kept = router.where(index >= self.num_routed_experts, 0).sum(dim=1, keepdim=True)
         return routed + (hidden * kept).to(hidden.dtype)
@@ -113,24 +114,17 @@ def _jetmoe(module: Any) -> Mixture:
         )
         by_token = tokens.argsort(stable=True)
         k = len(tokens) // len(rows)
-        w_in, w_out = self.input_linear.weight, self.output_linear.weight
-
-        def block(expert: int, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            gate, product = _gate_and_up(F.linear(x, w_in[expert]), self.activation)
-            return gate, product, F.linear(product, w_out[expert])
-
+        block = _fused(self.input_linear.weight, self.output_linear.weight, self.activation)
         index, router = index[by_token].view(-1, k), router[by_token].view(-1, k)
-        total = routed_sum(rows, index, router, len(counts), block, show).view(hidden.shape)
-        with_bias: Tensor = total + self.bias
-        return with_bias
+        total: Tensor = routed_sum(rows, index, router, len(counts), block, show) + self.bias
+        return total.view(hidden.shape)
 
     experts, _, width = shape_of(module.output_linear, "weight")
     return Mixture(experts, width, run)
 
 
-def _modules(linears: tuple[str, str]) -> Callable[[Any], Mixture]:
+def _modules(into: str, out: str) -> Callable[[Any], Mixture]:
     """One module per expert: two linear maps with an activation between them."""
-    into, out = linears
 
     def mixture(module: Any) -> Mixture:
         expert = module["expert_0"]
@@ -164,8 +158,8 @@ WRITTEN_OUT: dict[str, Callable[[Any], Mixture]] = {
     "InklingSharedExperts": _inkling_shared,
     "LongcatFlashExperts": _longcat,
     "JetMoeMoE": _jetmoe,
-    "SwitchTransformersExperts": _modules(("wi", "wo")),
-    "NllbMoeExperts": _modules(("fc1", "fc2")),
+    "SwitchTransformersExperts": _modules("wi", "wo"),
+    "NllbMoeExperts": _modules("fc1", "fc2"),
 }
 """Classes that do not use transformers' dispatch."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 from neuronxa_task.report.chart import Axis
@@ -33,6 +34,8 @@ RADIUS = 2.8
 NAMED_MARKS = 30
 LONGEST_TITLE = 50
 
+Point = tuple[float, float]
+
 STYLE: Mapping[str, Any] = {
     "font.family": [FONT],
     "font.size": FONT_SIZE,
@@ -47,14 +50,10 @@ STYLE: Mapping[str, Any] = {
     "lines.solid_capstyle": "butt",
     "lines.solid_joinstyle": "round",
     "text.color": INK,
-    "xtick.color": QUIET,
-    "ytick.color": QUIET,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "xtick.major.size": 2,
-    "ytick.major.size": 2,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
+    **dict.fromkeys(("xtick.color", "ytick.color"), QUIET),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), SMALL),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 2),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.6),
     "grid.color": RULE,
     "grid.linewidth": 0.5,
     "text.parse_math": False,
@@ -94,7 +93,6 @@ class Drawn:
     """A figure, and what the page adds to it.
 
     Attributes:
-        figure: the figure.
         tips: by the gid of an artist, what pointing at its elements tells.
         cells: attributes of the first image, if there is one.
         natural: whether the page shows it in its own size, not as wide as there is room.
@@ -106,69 +104,37 @@ class Drawn:
     natural: bool = False
 
 
-def rgb(colour: str) -> tuple[float, float, float]:
-    """A colour's red, green and blue, to which an opacity can be added."""
-    from matplotlib.colors import to_rgb
+def paper(width: float, height: float) -> Figure:
+    """An empty figure, whose pixels are points."""
+    from matplotlib.figure import Figure
 
-    return to_rgb(colour)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A figure with one panel: where the panel's left, lower corner is, and its size."""
-
-    figure: Figure
-    axes: Axes
-    left: float
-    low: float
-    width: float
-    height: float
-
-    @property
-    def edges(self) -> tuple[float, float, float, float]:
-        """Left, low, right and high edge of the panel."""
-        return self.left, self.low, self.left + self.width, self.low + self.height
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where in the figure a value of the axes is."""
-        (x_low, x_high), (y_low, y_high) = self.axes.get_xlim(), self.axes.get_ylim()
-        return (
-            self.left + self.width * (x - x_low) / (x_high - x_low),
-            self.low + self.height * (y - y_low) / (y_high - y_low),
-        )
-
-    def value(self, x: float, y: float) -> tuple[float, float]:
-        """The values of the axes at a place of the figure: the inverse of `at`."""
-        (x_low, x_high), (y_low, y_high) = self.axes.get_xlim(), self.axes.get_ylim()
-        return (
-            x_low + (x_high - x_low) * (x - self.left) / self.width,
-            y_low + (y_high - y_low) * (y - self.low) / self.height,
-        )
-
-    def write(self, x: float, y: float, text: str, **options: Any) -> None:
-        """Text at a place of the figure."""
-        width, height = (72 * inches for inches in self.figure.get_size_inches())
-        self.figure.text(x / width, y / height, text, va="center_baseline", **options)
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    figure.patch.set_gid("paper")
+    return figure
 
 
-def frame_of(left: float, height: float, top: float, x: Axis, y: tuple[float, float]) -> Frame:
-    """A panel of a height, with room at its left and above it.
+def panel(
+    left: float, height: float, top: float, x: Axis, y: tuple[float, float]
+) -> tuple[Figure, Axes]:
+    """A figure with one panel of a height, and room at its left and above it.
 
     The panel ends at the same distance from the right edge in every chart.
     """
-    from matplotlib.figure import Figure
-
     total = top + height + BELOW_AXIS
     width = WIDTH - left - 2 * EDGE
-    figure = Figure(figsize=(WIDTH / 72, total / 72))
-    figure.patch.set_gid("paper")
-    box = (left / WIDTH, BELOW_AXIS / total, width / WIDTH, height / total)
-    axes = figure.add_axes(box)
+    figure = paper(WIDTH, total)
+    axes = figure.add_axes((left / WIDTH, BELOW_AXIS / total, width / WIDTH, height / total))
     axes.patch.set_visible(False)
     axes.set_xlim(x.low, x.high)
     axes.set_ylim(*y)
     axes.set_xlabel(shortened(drawable(x.title), LONGEST_TITLE))
-    return Frame(figure, axes, left, BELOW_AXIS, width, height)
+    return figure, axes
+
+
+def write(figure: Figure, x: float, y: float, text: str, **options: Any) -> None:
+    """Text at a place of a figure."""
+    width, height = figure.bbox.size
+    figure.text(x / width, y / height, text, va="center_baseline", **options)
 
 
 @dataclass(frozen=True)
@@ -198,11 +164,11 @@ def legend_height(entries: Sequence[Entry]) -> float:
     return LEGEND_ROW * len(_legend_rows(entries)) + EDGE
 
 
-def draw_legend(frame: Frame, entries: Sequence[Entry]) -> None:
+def draw_legend(figure: Figure, entries: Sequence[Entry]) -> None:
     """A legend above a panel, in as many rows as it takes."""
     from matplotlib.lines import Line2D
 
-    width, height = (72 * inches for inches in frame.figure.get_size_inches())
+    width, height = figure.bbox.size
     for number, row in enumerate(_legend_rows(entries)):
         y = height - EDGE / 2 - LEGEND_ROW * (number + 0.5)
         for x, entry in row:
@@ -211,8 +177,8 @@ def draw_legend(frame: Frame, entries: Sequence[Entry]) -> None:
                 line = Line2D(
                     [end / width for end in ends], [y / height] * len(ends), **entry.symbol
                 )
-                frame.figure.add_artist(line)
-            frame.write(x + (16 if entry.symbol else 0), y, entry.text, fontsize=SMALL)
+                figure.add_artist(line)
+            write(figure, x + (16 if entry.symbol else 0), y, entry.text, fontsize=SMALL)
 
 
 def mark_style(group: int, **others: Any) -> dict[str, Any]:
@@ -245,39 +211,27 @@ def few_ticks(axes: Axes, *, whole: bool = False, upright: bool = True) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(7, steps=steps))
 
 
-def draw_chance(frame: Frame, axis: Axis, *, upright: bool) -> None:
-    """A dashed line where guessing is."""
-    if axis.chance is None or not axis.low <= axis.chance <= axis.high:
-        return
-    line = frame.axes.axvline if upright else frame.axes.axhline
-    line(axis.chance, color=QUIET, linewidth=0.8, linestyle=(0, (1.5, 2)), zorder=1)
+def draw_segments(axes: Axes, segments: Iterable[Sequence[Point]], **look: Any) -> None:
+    """Lines between two points each, as one path."""
+    points = [point for ends in segments for point in (*ends, (nan, nan))]
+    if points:
+        axes.plot(*zip(*points, strict=True), clip_on=False, **look)
 
 
-def chance_entry(*axes: Axis) -> list[Entry]:
-    """The legend's word on `draw_chance`, if an axis has that line."""
-    if all(axis.chance is None for axis in axes):
-        return []
-    symbol = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (1.5, 2))}
-    return [Entry("chance", symbol)]
-
-
-def colour_bar(
-    figure: Figure, high: str, measure: str, colours: Mapping[str, Any], right: float = WIDTH
-) -> None:
+def colour_bar(figure: Figure, limit: float, measure: str, colours: Mapping[str, Any]) -> None:
     """A bar of all colours at the top, with what they mean and the value of the brightest."""
     import numpy as np
 
-    text = shortened(drawable(measure), LONGEST_TITLE)
-    across, total = (72 * inches for inches in figure.get_size_inches())
+    high, text = f"{limit:g}", shortened(drawable(measure), LONGEST_TITLE)
+    across, total = figure.bbox.size
     y = total - EDGE / 2 - LEGEND_ROW / 2
-    width, end = 60.0, right - 2 * EDGE - text_width(high, SMALL)
+    width, end = 60.0, across - 2 * EDGE - text_width(high, SMALL)
     box = ((end - width) / across, (y - 3) / total, width / across, 6 / total)
     bar = figure.add_axes(box)
     bar.set_axis_off()
     bar.imshow(np.linspace(0, 1, 64)[None], clip_on=False, **colours)
     for x, words, side in ((end + 3, high, "left"), (end - width - 3, f"{text}:  0", "right")):
-        at = (x / across, y / total)
-        figure.text(*at, words, ha=side, va="center_baseline", fontsize=SMALL)
+        write(figure, x, y, words, ha=side, fontsize=SMALL)
 
 
 def digits(value: float) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from neuronxa_task.report.chart import Estimate, Estimates
 from neuronxa_task.report.draw.canvas import (
@@ -16,19 +15,17 @@ from neuronxa_task.report.draw.canvas import (
     TINY,
     Drawn,
     Entry,
+    Point,
     Tips,
-    chance_entry,
-    draw_chance,
     draw_legend,
+    draw_segments,
     few_ticks,
-    frame_of,
     legend_height,
     mark_style,
+    panel,
+    write,
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def draw_estimates(chart: Estimates) -> Drawn:
@@ -38,24 +35,22 @@ def draw_estimates(chart: Estimates) -> Drawn:
         Entry(shortened(drawable(name)), mark_style(number))
         for number, name in enumerate(chart.series)
     ]
-    entries += chance_entry(chart.x)
     step = MARK_STEP * len(chart.series) + 5 if chart.apart else ROW_HEIGHT
     count = len(chart.rows)
     top = legend_height(entries)
-    frame = frame_of(left, step * count, top, chart.x, (count - 0.5, -0.5))
-    axes = frame.axes
+    figure, axes = panel(left, step * count, top, chart.x, (count - 0.5, -0.5))
     axes.grid(axis="x")
     few_ticks(axes, upright=False)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    draw_legend(frame, entries)
-    draw_chance(frame, chart.x, upright=True)
+    draw_legend(figure, entries)
     if chart.x.low < 0 < chart.x.high:
         axes.axvline(0, color=QUIET, linewidth=0.8, zorder=1)
     for number, name in enumerate(names):
-        frame.write(left - 4, frame.at(0, number)[1], name, ha="right", fontsize=TINY)
+        _, y = axes.transData.transform((0, number))
+        write(figure, left - 4, y, name, ha="right", fontsize=TINY)
     if not chart.apart:
-        _join(chart, axes)
+        draw_segments(axes, _spans(chart), color=FAINT, linewidth=0.8, zorder=1)
     tips = {}
     for series, of_series in enumerate(chart.series):
         shift = (series - (len(chart.series) - 1) / 2) * MARK_STEP / step if chart.apart else 0.0
@@ -64,7 +59,12 @@ def draw_estimates(chart: Estimates) -> Drawn:
             for number, row in enumerate(chart.rows)
             if (estimate := row.estimates[series]) is not None
         ]
-        _intervals(axes, [(y, estimate) for y, _, estimate in estimates], PALETTE[series])
+        intervals = [
+            ((estimate.low, y), (estimate.high, y))
+            for y, _, estimate in estimates
+            if estimate.low is not None and estimate.high is not None
+        ]
+        draw_segments(axes, intervals, color=PALETTE[series], linewidth=1.3, zorder=2)
         xs, ys = [estimate.value for _, _, estimate in estimates], [y for y, _, _ in estimates]
         if not xs:
             continue
@@ -72,30 +72,14 @@ def draw_estimates(chart: Estimates) -> Drawn:
         axes.plot(xs, ys, gid=gid, clip_on=False, zorder=3, **mark_style(series))
         values = [(_in_full(estimate),) for _, _, estimate in estimates]
         tips[gid] = Tips([row for _, row, _ in estimates], [of_series], values)
-    return Drawn(frame.figure, tips)
+    return Drawn(figure, tips)
 
 
-def _join(chart: Estimates, axes: Axes) -> None:
-    """A thin line between the ends of each row."""
-    nan = float("nan")
-    points = []
+def _spans(chart: Estimates) -> Iterator[tuple[Point, Point]]:
+    """Both ends of each row."""
     for number, row in enumerate(chart.rows):
-        values = [estimate.value for estimate in row.estimates if estimate is not None]
-        if values:
-            points += [(min(values), number), (max(values), number), (nan, nan)]
-    axes.plot(*zip(*points, strict=True), color=FAINT, linewidth=0.8, clip_on=False, zorder=1)
-
-
-def _intervals(axes: Axes, rows: Sequence[tuple[float, Estimate]], colour: str) -> None:
-    nan = float("nan")
-    points = [
-        point
-        for y, estimate in rows
-        if estimate.low is not None and estimate.high is not None
-        for point in ((estimate.low, y), (estimate.high, y), (nan, nan))
-    ]
-    if points:
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.3, clip_on=False, zorder=2)
+        if values := [estimate.value for estimate in row.estimates if estimate is not None]:
+            yield (min(values), number), (max(values), number)
 
 
 def _in_full(estimate: Estimate) -> str:

@@ -15,7 +15,8 @@ from neuronxa_task.report.draw.canvas import (
     colour_bar,
     digits,
     few_ticks,
-    frame_of,
+    panel,
+    write,
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
 
@@ -32,8 +33,7 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
     height, top = ROW_HEIGHT * len(names), LEGEND_ROW + EDGE
     first = chart.first_layer
     x = Axis(chart.x_title, first - 0.5, first + layers - 0.5)
-    frame = frame_of(left, height, top, x, (len(names) - 0.5, -0.5))
-    axes = frame.axes
+    figure, axes = panel(left, height, top, x, (len(names) - 0.5, -0.5))
     extent = (x.low, x.high, len(names) - 0.5, -0.5)
     colours: dict[str, Any] = {"cmap": COLOUR_MAP, "aspect": "auto", "interpolation": "none"}
     axes.imshow(cells, vmin=0, vmax=chart.limit, extent=extent, clip_on=False, **colours)
@@ -42,16 +42,16 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
     for spine in axes.spines.values():
         spine.set_visible(False)
     for number, (row, name) in enumerate(zip(chart.rows, names, strict=True)):
-        y = frame.at(0, number)[1]
+        _, y = axes.transData.transform((0, number))
         if row.values:
-            frame.write(left - 4, y, name, ha="right", fontsize=TINY)
+            write(figure, left - 4, y, name, ha="right", fontsize=TINY)
         else:
-            frame.write(EDGE, y, name, fontsize=TINY, fontweight="bold")
-    colour_bar(frame.figure, f"{chart.limit:g}", chart.measure, colours)
+            write(figure, EDGE, y, name, fontsize=TINY, fontweight="bold")
+    colour_bar(figure, chart.limit, chart.measure, colours)
     told = {
         "data-first": str(first),
         "data-layers": str(layers),
         "data-names": "\t".join(row.name for row in chart.rows),
         "data-values": " ".join("".join(map(digits, row.values)) for row in chart.rows),
     }
-    return Drawn(frame.figure, cells=told)
+    return Drawn(figure, cells=told)

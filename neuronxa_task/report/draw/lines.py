@@ -15,13 +15,10 @@ from neuronxa_task.report.draw.canvas import (
     Drawn,
     Entry,
     Tips,
-    chance_entry,
-    draw_chance,
     draw_legend,
     few_ticks,
-    frame_of,
     legend_height,
-    rgb,
+    panel,
 )
 from neuronxa_task.report.labels import drawable, shortened
 
@@ -29,13 +26,11 @@ from neuronxa_task.report.labels import drawable, shortened
 def draw_lines(chart: Lines) -> Drawn:
     entries = _line_entries(chart)
     y_range = (chart.y.low, chart.y.high)
-    frame = frame_of(BESIDE_AXIS, PANEL_HEIGHT, legend_height(entries), chart.x, y_range)
-    axes = frame.axes
+    figure, axes = panel(BESIDE_AXIS, PANEL_HEIGHT, legend_height(entries), chart.x, y_range)
     axes.set_ylabel(shortened(drawable(chart.y.title), LONGEST_TITLE))
     axes.grid(axis="y")
     few_ticks(axes, whole=True)
-    draw_legend(frame, entries)
-    draw_chance(frame, chart.y, upright=False)
+    draw_legend(figure, entries)
     for place_of, band in enumerate(chart.bands):
         xs, lows, highs = zip(*band.points, strict=True)
         axes.fill(
@@ -51,18 +46,18 @@ def draw_lines(chart: Lines) -> Drawn:
         gid = f"line-{number}"
         axes.plot(*zip(*line.points, strict=True), gid=gid, clip_on=False, **_line_style(line))
         tips[gid] = Tips([line.name])
-    return Drawn(frame.figure, tips)
+    return Drawn(figure, tips)
 
 
-def _band_colour(band: int) -> tuple[float, float, float, float]:
-    return (*rgb(FAINT), (0.3, 0.5)[band % 2])
+def _band_colour(band: int) -> tuple[str, float]:
+    return FAINT, (0.3, 0.5)[band % 2]
 
 
 def _line_style(line: Line) -> dict[str, Any]:
     if line.bold:
         return {"color": INK, "linewidth": 2.4, "zorder": 4}
     if line.colour is None:
-        return {"color": (*rgb(FAINT), 0.7), "linewidth": 0.6, "zorder": 2}
+        return {"color": (FAINT, 0.7), "linewidth": 0.6, "zorder": 2}
     return {"color": PALETTE[line.colour], "linewidth": 1.4, "zorder": 3}
 
 
@@ -74,4 +69,4 @@ def _line_entries(chart: Lines) -> list[Entry]:
     for number, band in enumerate(chart.bands):
         symbol = {"color": _band_colour(number), "linewidth": 6, "solid_capstyle": "butt"}
         entries.append(Entry(band.name, symbol))
-    return entries + chance_entry(chart.y)
+    return entries

@@ -16,6 +16,8 @@ from neuronxa_task.report.draw.canvas import (
     Drawn,
     colour_bar,
     digits,
+    paper,
+    write,
 )
 from neuronxa_task.report.labels import drawable, shortened, text_width
 
@@ -32,7 +34,6 @@ LEAF = 10
 
 def draw_pair_map(chart: PairMap) -> Drawn:
     import numpy as np
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     count = len(chart.names)
@@ -42,8 +43,7 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     wide, below = max(TREE, OF_SIDE * side), BELOW_AXIS
     left = EDGE + wide + GAP + label
     width, height = left + side + 2 * EDGE, below + side + label + LEGEND_ROW + EDGE
-    figure = Figure(figsize=(width / 72, height / 72))
-    figure.patch.set_gid("paper")
+    figure = paper(width, height)
     axes = figure.add_axes((left / width, below / height, side / width, side / height))
     cells = np.array(chart.values, np.float64)
     np.fill_diagonal(cells, np.nan)  # a language with itself says nothing
@@ -52,10 +52,9 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     axes.set_axis_off()
     for number, name in enumerate(names):
         middle = cell * (number + 0.5)
-        at: dict[str, Any] = {"fontsize": TINY, "ha": "right", "va": "center_baseline"}
-        figure.text((left - GAP) / width, (below + side - middle) / height, name, **at)
-        at |= {"ha": "left", "rotation": 90, "rotation_mode": "anchor"}
-        figure.text((left + middle) / width, (below + side + GAP) / height, name, **at)
+        write(figure, left - GAP, below + side - middle, name, fontsize=TINY, ha="right")
+        turned: dict[str, Any] = {"rotation": 90, "rotation_mode": "anchor"}
+        write(figure, left + middle, below + side + GAP, name, fontsize=TINY, ha="left", **turned)
     tree = figure.add_axes((EDGE / width, below / height, wide / width, side / height))
     tree.patch.set_visible(False)
     xs, ys = branches(chart)
@@ -66,7 +65,7 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     tree.spines["left"].set_visible(False)
     tree.xaxis.set_major_locator(MaxNLocator(TICKS))
     tree.set_xlabel("1 − score", fontsize=SMALL)
-    colour_bar(figure, f"{chart.limit:g}", chart.measure, colours, right=width)
+    colour_bar(figure, chart.limit, chart.measure, colours)
     told = {
         "data-pairs": "1",
         "data-layers": str(count),

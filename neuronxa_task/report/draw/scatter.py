@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from neuronxa_task.report.chart import Mark, Scatter
 from neuronxa_task.report.draw.canvas import (
@@ -17,19 +20,24 @@ from neuronxa_task.report.draw.canvas import (
     WIDTH,
     Drawn,
     Entry,
-    Frame,
     Tips,
-    chance_entry,
-    draw_chance,
     draw_legend,
+    draw_segments,
     few_ticks,
-    frame_of,
     hollow_style,
     legend_height,
     mark_style,
-    rgb,
+    panel,
+    write,
 )
-from neuronxa_task.report.labels import drawable, place, shortened, text_width
+from neuronxa_task.report.labels import Box, drawable, place, shortened, text_width
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+CHANCE: dict[str, Any] = {"color": QUIET, "linewidth": 0.8, "linestyle": (0, (1.5, 2))}
 
 
 def draw_scatter(chart: Scatter) -> Drawn:
@@ -40,19 +48,19 @@ def draw_scatter(chart: Scatter) -> Drawn:
     ]
     if any(hollow for _, hollow in looks):
         entries.append(Entry("not above chance", hollow_style(0) | {"markeredgecolor": QUIET}))
-    entries += chance_entry(chart.x, chart.y)
+    if chart.chance is not None:
+        entries.append(Entry("chance", CHANCE))
     entries += map(Entry, chart.notes)
     height = WIDTH - BESIDE_AXIS - 2 * EDGE if chart.diagonal else PANEL_HEIGHT
     y_range = (chart.y.low, chart.y.high)
-    frame = frame_of(BESIDE_AXIS, height, legend_height(entries), chart.x, y_range)
-    axes = frame.axes
+    figure, axes = panel(BESIDE_AXIS, height, legend_height(entries), chart.x, y_range)
     axes.set_ylabel(shortened(drawable(chart.y.title), LONGEST_TITLE))
     few_ticks(axes)
-    draw_legend(frame, entries)
-    draw_chance(frame, chart.x, upright=True)
-    draw_chance(frame, chart.y, upright=False)
-    line = _through(chart, frame)
-    bars = [*_error_bars(chart.marks, frame), *_typical(chart, frame)]
+    draw_legend(figure, entries)
+    if chart.chance is not None:
+        axes.axhline(chart.chance, zorder=1, **CHANCE)
+    line = _through(chart, axes)
+    bars = [*_error_bars(chart.marks, axes), *_typical(chart, figure, axes)]
     tips = {}
     for group, hollow in looks:
         marks = [mark for mark in chart.marks if (mark.group, mark.hollow) == (group, hollow)]
@@ -70,42 +78,39 @@ def draw_scatter(chart: Scatter) -> Drawn:
             [chart.x.title, chart.y.title],
             [(f"{mark.x:.3f}", f"{mark.y:.3f}") for mark in marks],
         )
-    _name_marks(chart.marks, frame, [*line, *bars])
-    return Drawn(frame.figure, tips)
+    _name_marks(chart.marks, figure, axes, [*line, *bars])
+    return Drawn(figure, tips)
 
 
-def _through(chart: Scatter, frame: Frame) -> list[tuple[float, float, float, float]]:
+def _through(chart: Scatter, axes: Axes) -> list[Box]:
     """The trend or the diagonal; boxes along it, which no label is to cover."""
-    import numpy as np
-
     if chart.diagonal:
         xs = np.linspace(chart.x.low, chart.x.high, 60)
-        frame.axes.plot(xs[[0, -1]], xs[[0, -1]], color=QUIET, linewidth=1, linestyle="--")
+        axes.plot(xs[[0, -1]], xs[[0, -1]], color=QUIET, linewidth=1, linestyle="--")
         ys = xs
     elif chart.trend is not None:
         trend = chart.trend
-        low, high = frame.axes.get_ylim()
+        low, high = axes.get_ylim()
         xs = np.linspace(trend.x[0], trend.x[-1], 60)
         ys = np.interp(xs, trend.x, trend.y)
-        frame.axes.fill(
+        axes.fill(
             [*trend.x, *reversed(trend.x)],
             [*np.clip(trend.low, low, high), *np.clip(trend.high, low, high)[::-1]],
-            facecolor=(*rgb(QUIET), 0.12),
+            facecolor=(QUIET, 0.12),
             linewidth=0,
             clip_on=False,
             zorder=0,
         )
-        frame.axes.plot(trend.x, trend.y, color=QUIET, linewidth=1.2, zorder=2)
+        axes.plot(trend.x, trend.y, color=QUIET, linewidth=1.2, zorder=2)
     else:
         return []
-    points = (frame.at(float(x), float(y)) for x, y in zip(xs, ys, strict=True))
+    points = axes.transData.transform(np.column_stack([xs, ys]))
     return [(x - 2, y - 2, x + 2, y + 2) for x, y in points]
 
 
-def _error_bars(marks: Sequence[Mark], frame: Frame) -> Iterator[tuple[float, float, float, float]]:
+def _error_bars(marks: Sequence[Mark], axes: Axes) -> Iterator[Box]:
     """Intervals as one thin path; boxes around them."""
-    nan = float("nan")
-    (x_low, x_high), (y_low, y_high) = frame.axes.get_xlim(), frame.axes.get_ylim()
+    (x_low, x_high), (y_low, y_high) = axes.get_xlim(), axes.get_ylim()
     bars = []
     for mark in marks:
         if mark.x_ends:
@@ -114,57 +119,49 @@ def _error_bars(marks: Sequence[Mark], frame: Frame) -> Iterator[tuple[float, fl
         if mark.y_ends:
             low, high = max(mark.y_ends[0], y_low), min(mark.y_ends[1], y_high)
             bars.append(((mark.x, low), (mark.x, high)))
-    if bars:
-        points = [point for first, last in bars for point in (first, last, (nan, nan))]
-        colour = (*rgb(QUIET), 0.5)
-        frame.axes.plot(
-            *zip(*points, strict=True), color=colour, linewidth=0.7, clip_on=False, zorder=1
-        )
-    for first, last in bars:
-        (left, bottom), (right, top) = frame.at(*first), frame.at(*last)
+    draw_segments(axes, bars, color=(QUIET, 0.5), linewidth=0.7, zorder=1)
+    for ends in bars:
+        (left, bottom), (right, top) = axes.transData.transform(ends)
         yield left - 0.5, bottom - 0.5, right + 0.5, top + 0.5
 
 
-def _typical(chart: Scatter, frame: Frame) -> Iterator[tuple[float, float, float, float]]:
+def _typical(chart: Scatter, figure: Figure, axes: Axes) -> Iterator[Box]:
     """A cross after its name, low at the right and clear of chance, and the box around both."""
     if chart.typical is None:
         return
-    (x_low, x_high), (y_low, y_high) = frame.axes.get_xlim(), frame.axes.get_ylim()
     name = "typical 95 % interval"
     width, height = text_width(name, TINY), TINY + 1
-    across = min(2 * chart.typical[0] * frame.width / (x_high - x_low), frame.width / 3)
-    up = min(2 * chart.typical[1] * frame.height / (y_high - y_low), frame.height / 3)
-    right, room = frame.left + frame.width, max(up, height)
-    low = frame.low + 3
-    if chart.y.chance is not None:
-        _, line = frame.at(x_low, chart.y.chance)
+    sides = axes.transData.transform(chart.typical) - axes.transData.transform((0, 0))
+    across, up = np.minimum(2 * sides, np.divide(axes.bbox.size, 3))
+    right, room = axes.bbox.x1, max(up, height)
+    low = axes.bbox.y0 + 3
+    if chart.chance is not None:
+        _, line = axes.transData.transform((0, chart.chance))
         low = line + 3 if low - 3 <= line <= low + room + 3 else low
     x, y = right - across / 2, low + room / 2
     cross = (
         [x - across / 2, x + across / 2, float("nan"), x, x],
         [y, y, float("nan"), y - up / 2, y + up / 2],
     )
-    points = [frame.value(*point) for point in zip(*cross, strict=True)]
-    frame.axes.plot(*zip(*points, strict=True), color=QUIET, linewidth=0.8, zorder=2)
-    frame.write(right - across - 4, y, name, ha="right", fontsize=TINY, color=QUIET)
+    points = axes.transData.inverted().transform(np.transpose(cross))
+    axes.plot(*points.T, color=QUIET, linewidth=0.8, zorder=2)
+    write(figure, right - across - 4, y, name, ha="right", fontsize=TINY, color=QUIET)
     yield right - across - 4 - width, low, right, low + room
 
 
 def _name_marks(
-    marks: Sequence[Mark],
-    frame: Frame,
-    obstacles: Sequence[tuple[float, float, float, float]],
+    marks: Sequence[Mark], figure: Figure, axes: Axes, obstacles: Sequence[Box]
 ) -> None:
     names = [shortened(drawable(mark.name)) for mark in marks]
     spots = place(
-        [frame.at(mark.x, mark.y) for mark in marks],
+        axes.transData.transform([(mark.x, mark.y) for mark in marks]),
         [text_width(name, TINY) for name in names],
         TINY + 1,
-        frame.edges,
+        axes.bbox.extents,
         RADIUS,
         NAMED_MARKS,
         obstacles,
     )
     for name, spot in zip(names, spots, strict=True):
         if spot is not None:
-            frame.write(spot.x, spot.y, name, ha=spot.side, fontsize=TINY)
+            write(figure, spot.x, spot.y, name, ha=spot.side, fontsize=TINY)
