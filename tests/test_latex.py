@@ -64,7 +64,7 @@ def test_what_is_too_wide_goes_on_in_a_further_table_behind_the_same_names() -> 
 
 def test_what_all_rows_share_is_said_in_the_caption_of_a_wide_table() -> None:
     wide = {"model": "org/model", "benchmark": "b" * 30, "n": "9"}
-    scores = {name: "0.50 [0.40, 0.60]" for name in ("NASCA", "NAVCA", "MEXA")}
+    scores = dict.fromkeys(("NASCA", "NAVCA", "MEXA"), "0.50 [0.40, 0.60]")
     made = latex(pd.DataFrame([wide | scores]), "Scores", "one")
     assert f"\\caption{{Scores; model: org/model; benchmark: {'b' * 30}}}" in made
     assert "n & NASCA & NAVCA & MEXA" in made and "footnotesize" in made
