@@ -126,16 +126,13 @@ def metadata_of_file(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_task_file(path: str) -> dict[str, Any]:
     """Read a task file with its includes, without resolving functions."""
-    config: dict[str, Any]
     try:
         from lm_eval.tasks._yaml_loader import load_yaml
     except ImportError:  # lm_eval 0.4.10 and 0.4.11
         from lm_eval.utils import load_yaml_config
 
-        config = load_yaml_config(path, mode="simple")
-    else:
-        config = load_yaml(path, resolve_func=False)
-    return config
+        return dict(load_yaml_config(path, mode="simple"))
+    return dict(load_yaml(path, resolve_func=False))
 
 
 # ---------------------------------------------------------------- the model behind `lm`
