@@ -55,19 +55,15 @@ __all__ = ["LM", "Instance", "Task", "configure", "mean", "metadata_of_file", "r
 
 
 def register() -> None:
-    """Prepare the harness for NeuronXA tasks; safe to call again."""
-    answer_requests()
-    hand_metadata_to_python_tasks()
-    show_errors_as_one_line()
+    """Prepare the harness for NeuronXA tasks; safe to call again.
 
-
-def answer_requests() -> None:
-    """Add the method that `evaluate` calls for our requests; it has the name of the request type.
-
-    It is added to `LM`, not `HFLM`, so that other backends raise an error that says what works, and
-    so that torch is not imported here.
+    `LM` gets the method that `evaluate` calls for our requests, named as the request type. It is
+    not added to `HFLM`, so that other backends raise an error that says what works, and so that
+    torch is not imported here.
     """
     setattr(LM, REQUEST_TYPE, _answer)
+    hand_metadata_to_python_tasks()
+    show_errors_as_one_line()
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairResult]:
