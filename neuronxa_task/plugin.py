@@ -248,9 +248,6 @@ class ResponseCache(MutableMapping[str, str]):
     Only `in` and `[]` are common to both kinds of cache: up to 0.4.13 it pickles to SQLite and
     commits by itself; since pull request 3988 it stores JSON and needs `commit`.
 
-    Args:
-        stored: the harness's database.
-
     Raises:
         NeuronXAError: the file is damaged, at any reading or writing.
     """

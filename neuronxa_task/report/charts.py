@@ -62,9 +62,10 @@ class Charts:
         }[key]
         return Menu(key, label, options, None if every else 0)
 
-    def _menus(self, *keys: str, every: str) -> list[Menu]:
-        """Menus, the last one showing all its options at first."""
-        return [*(self._menu(key) for key in keys), self._menu(every, every=True)]
+    def _menus(self, *keys: str, every: str | None = None) -> list[Menu]:
+        """Menus, and one that shows all its options at first."""
+        last = [] if every is None else [self._menu(every, every=True)]
+        return [*map(self._menu, keys), *last]
 
     def _chart(
         self,
@@ -199,7 +200,7 @@ class Charts:
             what = "by group and layer" if many else "by language and layer"
             caption = f"{score.upper()} {what}, {len(profiles)} languages"
             charts.append(self._chart("heatmap", caption, keys, [drawing], score))
-        return Section(charts, [self._menu("model"), self._menu("text"), self._menu("score")])
+        return Section(charts, self._menus("model", "text", "score"))
 
     def retrieval(self) -> Section:
         """Retrieval from the pivot against retrieval to it, a mark per language."""
@@ -271,4 +272,4 @@ class Charts:
                 caption = f"{score.upper()} of each model, {len(rows)} languages"
                 keys = {"text": t, "score": s}
                 charts.append(self._chart("languages", caption, keys, drawings, score))
-        return Section(charts, [self._menu("text"), self._menu("score")])
+        return Section(charts, self._menus("text", "score"))
