@@ -118,7 +118,7 @@ class Charts:
                 if group.text != text:
                     continue
                 estimates = [
-                    Estimate(estimate.r, estimate.low, estimate.high)
+                    Estimate(estimate.r, estimate.ends)
                     if estimate is not None and estimate.r is not None
                     else None
                     for estimate in group.main.estimates
@@ -127,7 +127,7 @@ class Charts:
                     rows.append(EstimateRow(group.name, estimates))
             if rows:
                 known = [one for row in rows for one in row.estimates if one]
-                lowest = min(one.value if one.low is None else one.low for one in known)
+                lowest = min(one.ends[0] if one.ends else one.value for one in known)
                 axis = Axis("Pearson’s r with accuracy", min(0.0, lowest) - 0.03, 1.03)
                 caption = "Correlation of alignment with accuracy, 95 % intervals"
                 drawing = Estimates(axis, rows, scores, apart=True)
