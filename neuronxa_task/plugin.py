@@ -55,19 +55,15 @@ __all__ = ["LM", "Instance", "Task", "configure", "mean", "metadata_of_file", "r
 
 
 def register() -> None:
-    """Prepare the harness for NeuronXA tasks; safe to call again."""
-    answer_requests()
-    hand_metadata_to_python_tasks()
-    show_errors_as_one_line()
+    """Prepare the harness for NeuronXA tasks; safe to call again.
 
-
-def answer_requests() -> None:
-    """Add the method that `evaluate` calls for our requests; it has the name of the request type.
-
-    It is added to `LM`, not `HFLM`, so that other backends raise an error that says what works, and
-    so that torch is not imported here.
+    `LM` gets the method that `evaluate` calls for our requests, named as the request type. It is
+    not added to `HFLM`, so that other backends raise an error that says what works, and so that
+    torch is not imported here.
     """
     setattr(LM, REQUEST_TYPE, _answer)
+    hand_metadata_to_python_tasks()
+    show_errors_as_one_line()
 
 
 def _answer(self: LM, requests: Sequence[Instance]) -> list[PairResult]:
@@ -126,16 +122,13 @@ def metadata_of_file(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_task_file(path: str) -> dict[str, Any]:
     """Read a task file with its includes, without resolving functions."""
-    config: dict[str, Any]
     try:
         from lm_eval.tasks._yaml_loader import load_yaml
     except ImportError:  # lm_eval 0.4.10 and 0.4.11
         from lm_eval.utils import load_yaml_config
 
-        config = load_yaml_config(path, mode="simple")
-    else:
-        config = load_yaml(path, resolve_func=False)
-    return config
+        return dict(load_yaml_config(path, mode="simple"))
+    return dict(load_yaml(path, resolve_func=False))
 
 
 # ---------------------------------------------------------------- the model behind `lm`
@@ -254,9 +247,6 @@ class ResponseCache(MutableMapping[str, str]):
 
     Only `in` and `[]` are common to both kinds of cache: up to 0.4.13 it pickles to SQLite and
     commits by itself; since pull request 3988 it stores JSON and needs `commit`.
-
-    Args:
-        stored: the harness's database.
 
     Raises:
         NeuronXAError: the file is damaged, at any reading or writing.

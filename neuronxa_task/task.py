@@ -12,14 +12,7 @@ from neuronxa_task import corpus
 from neuronxa_task.corpus.documents import documents
 from neuronxa_task.errors import NeuronXAError
 from neuronxa_task.output import require_output_of_harness
-from neuronxa_task.plugin import (
-    Instance,
-    Task,
-    configure,
-    mean,
-    metadata_of_file,
-    register,
-)
+from neuronxa_task.plugin import Instance, Task, configure, mean, metadata_of_file, register
 from neuronxa_task.recorded import Directions, PivotRecord, record
 from neuronxa_task.sampling import ALL, FIRST
 from neuronxa_task.scoring.language_pairs import PairResult, RequestOptions

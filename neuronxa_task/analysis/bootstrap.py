@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
+from neuronxa_task.analysis.fisher import CONFIDENCE
 from neuronxa_task.analysis.kernels import KERNELS
 from neuronxa_task.analysis.points import Floats, Interval, Points, pooled
 from neuronxa_task.languages.families import family
@@ -33,16 +34,14 @@ class Bootstrap:
     Attributes:
         resamples: number of bootstrap resamples.
         seed: seed of the resamples and of the permutation tests.
-        confidence: confidence level of all intervals.
     """
 
     resamples: int = 2000
     seed: int = 0
-    confidence: float = 0.95
 
     def percentile(self, drawn: Floats) -> Interval | None:
         """Percentile interval of resampled values; `None` if too many are undefined (NaN)."""
-        tail = (1 - self.confidence) / 2
+        tail = (1 - CONFIDENCE) / 2
         return self._quantiles(drawn, (tail, 1 - tail))
 
     def bca(self, value: float, drawn: Floats, without_one: Floats) -> Interval | None:
@@ -67,7 +66,7 @@ class Bootstrap:
             return None
         acceleration = np.sum(distance**3) / (6 * spread**1.5)
         bias = stats.norm.ppf(below)
-        tail = (1 - self.confidence) / 2
+        tail = (1 - CONFIDENCE) / 2
         z = bias + stats.norm.ppf([tail, 1 - tail])
         low, high = stats.norm.cdf(bias + z / (1 - acceleration * z))
         return self._quantiles(drawn, (low, high))

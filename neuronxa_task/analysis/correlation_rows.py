@@ -149,13 +149,12 @@ class RowMaker:
         """The partial correlations given resource level and script, and given the surface."""
         if method == "kendall":
             return {}
-        confidence = self.resampler.bootstrap.confidence
 
         def given_level_and_script(points: Points) -> Partial:
-            return partial_correlation(points, covariates(points.labels), method, confidence)
+            return partial_correlation(points, covariates(points.labels), method)
 
         return _partial("partial_", groups, given_level_and_script) | _partial(
-            "surface_", groups, lambda points: given_surface(points, method, confidence)
+            "surface_", groups, lambda points: given_surface(points, method)
         )
 
     def _above_chance(

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from neuronxa_task.analysis.bootstrap import BOOTSTRAP, Bootstrap
 from neuronxa_task.analysis.points import Interval
 
+CONFIDENCE = 0.95
+"""Level of all intervals."""
 MIN_INTERVAL = 5
 """Fewest languages for an interval."""
 EXACT = 1 - 1e-12
 """A larger coefficient is 1 up to rounding, and its Fisher z is infinite."""
 
 
-def fisher_interval(
-    r: float, n: int, method: str, bootstrap: Bootstrap = BOOTSTRAP
-) -> Interval | None:
+def fisher_interval(r: float, n: int, method: str) -> Interval | None:
     """Confidence interval by Fisher's z.
 
     The standard error of z is 1/√(n−3) for Pearson, √((1+r²/2)/(n−3)) for Spearman (Bonett and
@@ -31,7 +30,7 @@ def fisher_interval(
         return None
     freedom = n - 4 if method == "kendall" else n - 3
     variance = {"pearson": 1.0, "spearman": 1 + r**2 / 2, "kendall": 0.437}[method] / freedom
-    half_width = stats.norm.ppf((1 + bootstrap.confidence) / 2) * np.sqrt(variance)
+    half_width = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt(variance)
     return Interval(*(float(np.tanh(np.arctanh(r) + side)) for side in (-half_width, half_width)))
 
 

@@ -130,8 +130,9 @@ def leaderboard(
         if not all_languages:
             corpus, remarks = _common(str(benchmark), corpus)
             notes += remarks
+        pivots = {to_flores(facts_of(line)["pivot"]) for line in corpus["signature"].unique()}
         accuracies, remarks = accuracies_of(
-            selected.accuracy, _pivots(corpus), set(corpus["model"]), all_languages=all_languages
+            selected.accuracy, pivots, set(corpus["model"]), all_languages=all_languages
         )
         notes += remarks
         for model, scores in corpus.groupby("model"):
@@ -190,10 +191,6 @@ def _common(benchmark: str, corpus: pd.DataFrame) -> tuple[pd.DataFrame, list[st
             "models have; --all-languages takes each model's own"
         )
     return corpus[corpus["language"].isin(common)], notes
-
-
-def _pivots(corpus: pd.DataFrame) -> set[str]:
-    return {to_flores(facts_of(line)["pivot"]) for line in corpus["signature"].unique()}
 
 
 def _means(rows: pd.DataFrame) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from neuronxa_task.analysis.fisher import CONFIDENCE
 from neuronxa_task.analysis.points import (
     Floats,
     Interval,
@@ -65,7 +66,7 @@ def covariates(labels: Sequence[Hashable]) -> Floats:
     )
 
 
-def given_surface(points: Points, method: str, confidence: float = 0.95) -> Partial:
+def given_surface(points: Points, method: str) -> Partial:
     """The partial correlation given the surface baseline, over the languages that have one.
 
     Raises:
@@ -78,12 +79,10 @@ def given_surface(points: Points, method: str, confidence: float = 0.95) -> Part
         raise UndefinedCorrelation(f"{len(known.x)} languages with a surface baseline are too few")
     if is_constant(known.surface):
         raise UndefinedCorrelation("the surface baseline is the same for all languages")
-    return partial_correlation(known, known.surface[:, None], method, confidence)
+    return partial_correlation(known, known.surface[:, None], method)
 
 
-def partial_correlation(
-    points: Points, given: Floats, method: str, confidence: float = 0.95
-) -> Partial:
+def partial_correlation(points: Points, given: Floats, method: str) -> Partial:
     """Correlate the residuals of x and y after regression on the covariates.
 
     With k independent covariates, p is that of t = r √((n − 2 − k) / (1 − r²)) on n − 2 − k degrees
@@ -94,7 +93,6 @@ def partial_correlation(
         points: alignment and accuracy.
         given: `[n, covariates]`; linearly dependent columns count once.
         method: `pearson`, or `spearman` to use ranks.
-        confidence: confidence level of the interval.
 
     Raises:
         UndefinedCorrelation: too few languages, or the covariates explain x or y.
@@ -118,7 +116,7 @@ def partial_correlation(
     freedom = n - 2 - rank
     t = r * np.sqrt(freedom / (1 - r**2))
     error = np.sqrt((1 + r**2 / 2 if method == "spearman" else 1) / (freedom - 1))
-    half_width = stats.norm.ppf((1 + confidence) / 2) * error
+    half_width = stats.norm.ppf((1 + CONFIDENCE) / 2) * error
     low, high = np.tanh(np.arctanh(r) + np.array([-half_width, half_width]))
     return Partial(
         r, float(2 * stats.t.sf(abs(t), freedom)), Interval(float(low), float(high)), rank, n

@@ -60,16 +60,13 @@ class Predictions:
     notes: tuple[str, ...]
 
 
-def predictions(
-    results: Results, choice: Selection, *, score: str, confidence: float = 0.95
-) -> Predictions:
+def predictions(results: Results, choice: Selection, *, score: str) -> Predictions:
     """Fit accuracy as a function of alignment, and estimate it in languages without a benchmark.
 
     Args:
         results: the results to use.
         choice: which of them to join; a curve is fitted for each of its scores.
         score: the score that the estimates are made from.
-        confidence: confidence level of the prediction intervals.
 
     Raises:
         NeuronXAError: as in `neuronxa_task.analysis.pairing.pair`, or `score` is not one of the
@@ -91,7 +88,7 @@ def predictions(
         raise NeuronXAError(f"the results hold no {score}; found: {one_of(scores)}")
     scale = {"relative": choice.relative, "chance_corrected": choice.chance_corrected}
     fits = [scale | _fit(join, name) for join in joins for name in scores]
-    estimates = [scale | row for join in joins for row in _estimates(join, score, confidence)]
+    estimates = [scale | row for join in joins for row in _estimates(join, score)]
     table = pd.DataFrame(fits, columns=list(FIT_COLUMNS))
     notes += _no_better(table, score)
     return Predictions(table, pd.DataFrame(estimates, columns=list(ESTIMATE_COLUMNS)), tuple(notes))
@@ -160,7 +157,7 @@ def _error_of_mexas_estimate(join: AccuracyJoin, score: str) -> Errors | None:
     return Errors.of(points.y - points.x * join.pivot_accuracy) if len(points.x) else None
 
 
-def _estimates(join: AccuracyJoin, score: str, confidence: float) -> Iterator[dict[str, Any]]:
+def _estimates(join: AccuracyJoin, score: str) -> Iterator[dict[str, Any]]:
     points, bounds = join.points(score), join.bounds
     try:
         curve = fit(points, bounds.floor, bounds.ceiling)
@@ -168,7 +165,7 @@ def _estimates(join: AccuracyJoin, score: str, confidence: float) -> Iterator[di
         return  # the note of the fit says why
     unpaired = join.unpaired.dropna(subset=[score])
     x = unpaired[score].to_numpy(np.float64)
-    estimates, half_widths = curve.at(x), curve.half_width(x, confidence)
+    estimates, half_widths = curve.at(x), curve.half_width(x)
     wanted = _mexas_score(join, score)
     for code, value, estimate, half_width in zip(
         unpaired.index, x, estimates, half_widths, strict=True

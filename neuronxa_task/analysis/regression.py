@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
+from neuronxa_task.analysis.fisher import CONFIDENCE
 from neuronxa_task.analysis.points import Floats, Points, UndefinedCorrelation, is_constant
 
 ITERATIONS = 100
@@ -48,13 +49,13 @@ class Curve:
             return linear
         return np.asarray(self.floor + (self.ceiling - self.floor) * expit(linear))
 
-    def half_width(self, x: Floats, confidence: float = 0.95) -> Floats:
+    def half_width(self, x: Floats) -> Floats:
         """`[m]`: half the width of the prediction interval of a new language at each `x`.
 
         t_{n−2} · s · √(1 + gᵀ (JᵀJ)⁻¹ g), with g the curve's derivatives at x. For normal errors of
         equal variance it is exact for the line; for the bounded curve it is the delta method.
         """
-        quantile = stats.t.ppf((1 + confidence) / 2, self.n - 2)
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, self.n - 2)
         slopes = self.derivatives(x)
         spread = np.einsum("mi,ij,mj->m", slopes, self.inverse, slopes)
         return np.asarray(quantile * self.error * np.sqrt(1 + spread))

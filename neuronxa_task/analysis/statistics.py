@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from neuronxa_task.analysis.bootstrap import MIN_DRAWN, MIN_FAMILIES, Resampler
-from neuronxa_task.analysis.fisher import EXACT, fisher_interval
+from neuronxa_task.analysis.fisher import CONFIDENCE, EXACT, fisher_interval
 from neuronxa_task.analysis.permutation import FEW, mean_p, rank_p
 from neuronxa_task.analysis.points import Floats, Interval, Points, UndefinedCorrelation, pooled
 from neuronxa_task.errors import NeuronXAError, one_of
@@ -78,7 +78,7 @@ def correlate(points: Points, method: str, resampler: Resampler | None = None) -
     else:
         p = rank_p(points, method)
     n = len(points.x)
-    fisher = fisher_interval(r, n, method, resampler.bootstrap)
+    fisher = fisher_interval(r, n, method)
     drawn = _resampled([[points]], r, method, resampler, _unchanged, _unchanged)
     return _over_languages(Correlation(r, p, n, fisher, None, 0, p_languages=p), drawn, fisher)
 
@@ -105,7 +105,6 @@ def mean_correlation(
         UndefinedCorrelation: fewer than two samples, or one without a correlation.
     """
     resampler = resampler or Resampler()
-    bootstrap = resampler.bootstrap
     samples = [points for group in groups for points in group]
     if len(samples) < 2:
         raise UndefinedCorrelation(f"a mean of {len(samples)} correlations; expected at least two")
@@ -115,12 +114,12 @@ def mean_correlation(
     forward, back = (_unchanged, _unchanged) if perfect else (np.arctanh, np.tanh)
     z = _means(forward(coefficients), groups)
     test = None if len(z) < 2 or np.ptp(z) < 1e-12 else stats.ttest_1samp(z, 0.0)
-    over_models = test and test.confidence_interval(bootstrap.confidence)
+    over_models = test and test.confidence_interval(CONFIDENCE)
     r = float(back(z.mean()))
     drawn = _resampled(groups, r, method, resampler, forward, back)
     smallest = min(len(points.x) for points in samples)
-    single = fisher_interval(r, smallest, method, bootstrap)
-    p_languages = None if method == "kendall" else mean_p(groups, method, bootstrap.seed)
+    single = fisher_interval(r, smallest, method)
+    p_languages = None if method == "kendall" else mean_p(groups, method, resampler.bootstrap.seed)
     ends = over_models and np.clip([back(np.asarray(end)) for end in over_models], -1, 1)
     mean = Correlation(
         r=r,

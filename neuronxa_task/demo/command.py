@@ -61,13 +61,12 @@ def summary(results: dict[str, dict[str, Any]], seen: dict[str, int]) -> str:
     from scipy.stats import pearsonr
 
     languages = sorted(seen, key=lambda code: -seen[code])
-    columns = {
-        score: [
-            float(results[f"neuronxa_phrasebook_{code}"][f"{score},none"]) for code in languages
-        ]
-        for score in ("nasca", "navca", "mexa")
-    }
-    accuracy = [float(results[f"phrasebook_translation_{code}"]["acc,none"]) for code in languages]
+
+    def of(task: str, metric: str) -> list[float]:
+        return [float(results[f"{task}_{code}"][f"{metric},none"]) for code in languages]
+
+    columns = {score: of("neuronxa_phrasebook", score) for score in ("nasca", "navca", "mexa")}
+    accuracy = of("phrasebook_translation", "acc")
     names = "".join(f"{score.upper():>8}" for score in columns)
     heading = f"{'language':<10}{'pairs seen':>12}{names}{'translation acc':>17}"
     rows = [

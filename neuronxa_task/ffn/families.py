@@ -39,17 +39,18 @@ class Family:
 
 def families() -> list[Family]:
     """All families that were tried, whether they can be read or not."""
-    text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
-    rows = csv.DictReader(
-        (line for line in text.splitlines() if not line.startswith("#")), delimiter="\t"
-    )
-    return [Family(**row) for row in rows]
+    _, *lines = _table()
+    return [Family(**row) for row in csv.DictReader(lines, delimiter="\t")]
 
 
 def tried_with() -> str:
     """The versions that the table of families was made with, as text."""
-    text = files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8")
-    return text.partition("\n")[0].removeprefix("# ")
+    return _table()[0].removeprefix("# ")
+
+
+def _table() -> list[str]:
+    """The lines of the table; the first is a comment with the versions."""
+    return files("neuronxa_task.ffn").joinpath(TABLE).read_text(encoding="utf-8").splitlines()
 
 
 def overview(kind: str | None = None) -> str:

@@ -23,9 +23,6 @@ def find_sites(body: Body) -> tuple[DenseNeurons | Experts, ...]:
     reverse order. It detects gates that are overwritten, tokens in another order than the inputs,
     and experts that compute something else. Parameters, mode and random state do not change.
 
-    Args:
-        body: the model to probe.
-
     Returns:
         The sites, layer by layer.
 

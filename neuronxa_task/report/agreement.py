@@ -31,8 +31,7 @@ class Estimate:
     """
 
     r: float | None
-    low: float | None
-    high: float | None
+    ends: tuple[float, float] | None
     row: Mapping[str, Any]
 
     @property
@@ -43,9 +42,8 @@ class Estimate:
     @property
     def interval(self) -> str:
         """Its interval, as in `0.50 to 0.95`."""
-        if self.low is None or self.high is None:
-            return ""
-        return f"{self.low:.2f} to {self.high:.2f}".replace("-", "−")
+        written_ends = "" if self.ends is None else "{:.2f} to {:.2f}".format(*self.ends)
+        return written_ends.replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,6 @@ class Line:
 
     kind: str
     who: str
-    models: int
     n: str
     estimates: Sequence[Estimate | None]
 
@@ -66,14 +63,12 @@ class Group:
     Attributes:
         name: the benchmark, or how many.
         text: alignment benchmark.
-        languages: how many different ones.
         lines: models, their mean, and all pooled.
         paper: the published figure per score, if there are any.
     """
 
     name: str
     text: str
-    languages: int
     lines: Sequence[Line]
     paper: Sequence[str]
 
@@ -93,7 +88,6 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
             Line(
                 str(kind),
                 names.get(str(model)) or IN_WORDS[str(kind)],
-                int(same["models"].max()),
                 number(same["n"].max(), 0) or MISSING,
                 [_estimate(same, score) for score in content.scores],
             )
@@ -101,24 +95,19 @@ def summary(content: Content, correlations: Correlations, names: dict[str, str])
         ]
         published = {row["score"]: _given(row["paper"]) for row in rows.to_dict("records")}
         paper = [f"{score.upper()} {r:.4f}" for score, r in published.items() if r is not None]
-        joins = [join for join in content.joins if join.alignment == text]
         name = str(benchmark)
-        if benchmark in content.metrics:
-            joins = [join for join in joins if join.benchmark == benchmark]
-        elif len(every := {join.benchmark for join in joins}) == len(name.split(", ")):
-            name = f"mean over {len(every)} benchmarks"
-        else:
-            joins = [join for join in joins if join.benchmark in name.split(", ")]
-            name = f"mean over {name}"
-        languages = {code for join in joins for code in join.table.index}
-        groups.append(Group(name, str(text), len(languages), lines, paper))
+        if name not in content.metrics:
+            every = {join.benchmark for join in content.joins if join.alignment == text}
+            are_all = len(every) == len(name.split(", "))
+            name = f"mean over {len(every)} benchmarks" if are_all else f"mean over {name}"
+        groups.append(Group(name, str(text), lines, paper))
     return groups
 
 
 def _estimate(rows: pd.DataFrame, score: str) -> Estimate | None:
     for row in rows[rows["score"] == score].to_dict("records"):
         r, low, high = (_given(row[name]) for name in ("r", "low", "high"))
-        return Estimate(r, low, high, row)
+        return Estimate(r, None if low is None or high is None else (low, high), row)
     return None
 
 

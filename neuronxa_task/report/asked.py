@@ -49,8 +49,7 @@ class AllCharts(Charts):
             caption = f"{matrix.score.upper()} of every pair of {len(matrix.values)} languages"
             drawing = pair_map(matrix)
             charts.append(self._chart("pairs", caption, keys, [drawing], matrix.score))
-        menus = [self._menu("model"), self._menu("text"), self._menu("score")]
-        return Section(charts, menus)
+        return Section(charts, self._menus("model", "text", "score"))
 
     def stability(self) -> Section:
         """Scores by number of sentence pairs, a line per model."""

@@ -161,8 +161,7 @@ class Estimate:
     """A value and the ends of its interval, if it has one."""
 
     value: float
-    low: float | None = None
-    high: float | None = None
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

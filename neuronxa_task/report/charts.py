@@ -62,9 +62,10 @@ class Charts:
         }[key]
         return Menu(key, label, options, None if every else 0)
 
-    def _menus(self, *keys: str, every: str) -> list[Menu]:
-        """Menus, the last one showing all its options at first."""
-        return [*(self._menu(key) for key in keys), self._menu(every, every=True)]
+    def _menus(self, *keys: str, every: str | None = None) -> list[Menu]:
+        """Menus, and one that shows all its options at first."""
+        last = [] if every is None else [self._menu(every, every=True)]
+        return [*map(self._menu, keys), *last]
 
     def _chart(
         self,
@@ -117,7 +118,7 @@ class Charts:
                 if group.text != text:
                     continue
                 estimates = [
-                    Estimate(estimate.r, estimate.low, estimate.high)
+                    Estimate(estimate.r, estimate.ends)
                     if estimate is not None and estimate.r is not None
                     else None
                     for estimate in group.main.estimates
@@ -126,7 +127,7 @@ class Charts:
                     rows.append(EstimateRow(group.name, estimates))
             if rows:
                 known = [one for row in rows for one in row.estimates if one]
-                lowest = min(one.value if one.low is None else one.low for one in known)
+                lowest = min(one.ends[0] if one.ends else one.value for one in known)
                 axis = Axis("Pearson’s r with accuracy", min(0.0, lowest) - 0.03, 1.03)
                 caption = "Correlation of alignment with accuracy, 95 % intervals"
                 drawing = Estimates(axis, rows, scores, apart=True)
@@ -199,7 +200,7 @@ class Charts:
             what = "by group and layer" if many else "by language and layer"
             caption = f"{score.upper()} {what}, {len(profiles)} languages"
             charts.append(self._chart("heatmap", caption, keys, [drawing], score))
-        return Section(charts, [self._menu("model"), self._menu("text"), self._menu("score")])
+        return Section(charts, self._menus("model", "text", "score"))
 
     def retrieval(self) -> Section:
         """Retrieval from the pivot against retrieval to it, a mark per language."""
@@ -271,4 +272,4 @@ class Charts:
                 caption = f"{score.upper()} of each model, {len(rows)} languages"
                 keys = {"text": t, "score": s}
                 charts.append(self._chart("languages", caption, keys, drawings, score))
-        return Section(charts, [self._menu("text"), self._menu("score")])
+        return Section(charts, self._menus("text", "score"))

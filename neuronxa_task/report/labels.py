@@ -47,15 +47,13 @@ def text_width(text: str, size: float) -> float:
     return size * sum(map(_advance, text))
 
 
-def drawable(text: str, otherwise: str = "") -> str:
-    """`text` if the font has all its characters; else `otherwise`, with `?` for those it lacks.
+def drawable(text: str) -> str:
+    """The text, with `?` for characters that the font lacks.
 
-    >>> drawable("français"), drawable("日本語", "jpn_Jpan"), drawable("模型-7b")
-    ('français', 'jpn_Jpan', '??-7b')
+    >>> drawable("français"), drawable("模型-7b")
+    ('français', '??-7b')
     """
-    if all(ord(mark) in _characters() for mark in text):
-        return text
-    return "".join(mark if ord(mark) in _characters() else "?" for mark in otherwise or text)
+    return "".join(mark if ord(mark) in _characters() else "?" for mark in text)
 
 
 def shortened(name: str, longest: int = LONGEST_NAME) -> str:

@@ -22,13 +22,7 @@ from neuronxa_task.report.names import short_names
 from neuronxa_task.report.pictures import Studio
 from neuronxa_task.report.reading import reading
 from neuronxa_task.report.same_sentences import sentence_tests, table_rows, told
-from neuronxa_task.report.tables import (
-    BAR_STEPS,
-    columns_of,
-    model_means,
-    side_by_side,
-    signatures,
-)
+from neuronxa_task.report.tables import BAR_STEPS, columns_of, model_means, side_by_side, signatures
 from neuronxa_task.report.versus import versus
 
 HERE = files("neuronxa_task.report")

@@ -12,12 +12,7 @@ from neuronxa_task.languages import to_flores
 from neuronxa_task.languages.benchmarks import Pattern, TaskPlace, place
 from neuronxa_task.results.comparable import benchmark_signature, facts_of
 from neuronxa_task.results.files import ResultFile, printable
-from neuronxa_task.results.uncertainty import (
-    Uncertainty,
-    number_of,
-    pair_record,
-    uncertainty_of,
-)
+from neuronxa_task.results.uncertainty import Uncertainty, number_of, pair_record, uncertainty_of
 from neuronxa_task.settings import SCORES
 
 Profile = Mapping[str, list[float]]

@@ -80,11 +80,7 @@ class ModelSide:
 
 
 class SentenceEncoder:
-    """Encodes sentences of token ids with either side of a model.
-
-    Args:
-        model: the model to run.
-    """
+    """Encodes sentences of token ids with either side of a model."""
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model

@@ -56,17 +56,11 @@ metric_list:
 metadata: {metadata}
 """
 TRANSLATION = MULTIPLE_CHOICE.format(
-    loader="translation",
-    context="{{context}}",
-    choices="choices",
-    metadata="{version: 1.0}",
+    loader="translation", context="{{context}}", choices="choices", metadata="{version: 1.0}"
 )
 # The loader fills `left_out`, since the harness writes the metadata to the result file.
 BMLAMA53 = MULTIPLE_CHOICE.format(
-    loader="bmlama53",
-    context="",
-    choices="sentences",
-    metadata="{version: 1.0, left_out: {}}",
+    loader="bmlama53", context="", choices="sentences", metadata="{version: 1.0, left_out: {}}"
 )
 
 

@@ -20,7 +20,7 @@ INK, QUIET, FAINT, RULE, PAPER = "#1a1e24", "#565e6a", "#b4bcc8", "#d9dde3", "#f
 """The light colours of page.css, where each has a dark one beside it."""
 
 SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
-COLOUR_MAP = "viridis"
+AS_COLOURS: Mapping[str, Any] = {"cmap": "viridis", "aspect": "auto", "interpolation": "none"}
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 WIDTH = 320.0
@@ -218,7 +218,7 @@ def draw_segments(axes: Axes, segments: Iterable[Sequence[Point]], **look: Any) 
         axes.plot(*zip(*points, strict=True), clip_on=False, **look)
 
 
-def colour_bar(figure: Figure, limit: float, measure: str, colours: Mapping[str, Any]) -> None:
+def colour_bar(figure: Figure, limit: float, measure: str) -> None:
     """A bar of all colours at the top, with what they mean and the value of the brightest."""
     import numpy as np
 
@@ -229,9 +229,15 @@ def colour_bar(figure: Figure, limit: float, measure: str, colours: Mapping[str,
     box = ((end - width) / across, (y - 3) / total, width / across, 6 / total)
     bar = figure.add_axes(box)
     bar.set_axis_off()
-    bar.imshow(np.linspace(0, 1, 64)[None], clip_on=False, **colours)
+    bar.imshow(np.linspace(0, 1, 64)[None], clip_on=False, **AS_COLOURS)
     for x, words, side in ((end + 3, high, "left"), (end - width - 3, f"{text}:  0", "right")):
         write(figure, x, y, words, ha=side, fontsize=SMALL)
+
+
+def cells_of(names: Sequence[str], rows: Iterable[Sequence[float]]) -> dict[str, str]:
+    """Attributes of an image that tell its rows' names and values."""
+    values = " ".join("".join(map(digits, row)) for row in rows)
+    return {"data-names": "\t".join(names), "data-values": values}
 
 
 def digits(value: float) -> str:

@@ -60,9 +60,7 @@ def draw_estimates(chart: Estimates) -> Drawn:
             if (estimate := row.estimates[series]) is not None
         ]
         intervals = [
-            ((estimate.low, y), (estimate.high, y))
-            for y, _, estimate in estimates
-            if estimate.low is not None and estimate.high is not None
+            [(end, y) for end in estimate.ends] for y, _, estimate in estimates if estimate.ends
         ]
         draw_segments(axes, intervals, color=PALETTE[series], linewidth=1.3, zorder=2)
         xs, ys = [estimate.value for _, _, estimate in estimates], [y for y, _, _ in estimates]
@@ -83,6 +81,5 @@ def _spans(chart: Estimates) -> Iterator[tuple[Point, Point]]:
 
 
 def _in_full(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    interval = " [{:.3f}, {:.3f}]".format(*estimate.ends) if estimate.ends else ""
+    return f"{estimate.value:.3f}{interval}"

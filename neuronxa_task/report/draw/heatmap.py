@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from neuronxa_task.report.chart import Axis, Heatmap
 from neuronxa_task.report.draw.canvas import (
-    COLOUR_MAP,
+    AS_COLOURS,
     EDGE,
     LEGEND_ROW,
     ROW_HEIGHT,
     TINY,
     Drawn,
+    cells_of,
     colour_bar,
-    digits,
     few_ticks,
     panel,
     write,
@@ -35,8 +33,7 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
     x = Axis(chart.x_title, first - 0.5, first + layers - 0.5)
     figure, axes = panel(left, height, top, x, (len(names) - 0.5, -0.5))
     extent = (x.low, x.high, len(names) - 0.5, -0.5)
-    colours: dict[str, Any] = {"cmap": COLOUR_MAP, "aspect": "auto", "interpolation": "none"}
-    axes.imshow(cells, vmin=0, vmax=chart.limit, extent=extent, clip_on=False, **colours)
+    axes.imshow(cells, vmin=0, vmax=chart.limit, extent=extent, clip_on=False, **AS_COLOURS)
     few_ticks(axes, whole=True, upright=False)
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -47,11 +44,6 @@ def draw_heatmap(chart: Heatmap) -> Drawn:
             write(figure, left - 4, y, name, ha="right", fontsize=TINY)
         else:
             write(figure, EDGE, y, name, fontsize=TINY, fontweight="bold")
-    colour_bar(figure, chart.limit, chart.measure, colours)
-    told = {
-        "data-first": str(first),
-        "data-layers": str(layers),
-        "data-names": "\t".join(row.name for row in chart.rows),
-        "data-values": " ".join("".join(map(digits, row.values)) for row in chart.rows),
-    }
-    return Drawn(figure, cells=told)
+    colour_bar(figure, chart.limit, chart.measure)
+    told = cells_of([row.name for row in chart.rows], [row.values for row in chart.rows])
+    return Drawn(figure, cells={"data-first": str(first), "data-layers": str(layers), **told})

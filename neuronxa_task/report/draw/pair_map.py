@@ -6,16 +6,16 @@ from typing import Any
 
 from neuronxa_task.report.chart import PairMap
 from neuronxa_task.report.draw.canvas import (
+    AS_COLOURS,
     BELOW_AXIS,
-    COLOUR_MAP,
     EDGE,
     LEGEND_ROW,
     QUIET,
     SMALL,
     TINY,
     Drawn,
+    cells_of,
     colour_bar,
-    digits,
     paper,
     write,
 )
@@ -47,8 +47,7 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     axes = figure.add_axes((left / width, below / height, side / width, side / height))
     cells = np.array(chart.values, np.float64)
     np.fill_diagonal(cells, np.nan)  # a language with itself says nothing
-    colours: dict[str, Any] = {"cmap": COLOUR_MAP, "aspect": "auto", "interpolation": "none"}
-    axes.imshow(cells, vmin=0, vmax=chart.limit, clip_on=False, **colours)
+    axes.imshow(cells, vmin=0, vmax=chart.limit, clip_on=False, **AS_COLOURS)
     axes.set_axis_off()
     for number, name in enumerate(names):
         middle = cell * (number + 0.5)
@@ -65,13 +64,8 @@ def draw_pair_map(chart: PairMap) -> Drawn:
     tree.spines["left"].set_visible(False)
     tree.xaxis.set_major_locator(MaxNLocator(TICKS))
     tree.set_xlabel("1 − score", fontsize=SMALL)
-    colour_bar(figure, chart.limit, chart.measure, colours)
-    told = {
-        "data-pairs": "1",
-        "data-layers": str(count),
-        "data-names": "\t".join(chart.names),
-        "data-values": " ".join("".join(map(digits, row)) for row in cells.tolist()),
-    }
+    colour_bar(figure, chart.limit, chart.measure)
+    told = {"data-pairs": "1", "data-layers": str(count), **cells_of(chart.names, cells.tolist())}
     return Drawn(figure, cells=told, natural=True)
 
 
