@@ -279,7 +279,9 @@ def test_names_keep_what_tells_models_apart() -> None:
     same = ["org/m [revision=step1, x=1]", "org/m [revision=step2, x=1]"]
     assert list(short_names(same).values()) == ["m [revision=step1]", "m [revision=step2]"]
     assert list(short_names(["a/m", "b/m"]).values()) == ["a/m", "b/m"]
-    assert list(short_names(["models/m/ [peft=/a/b]", "n"]).values()) == ["m [peft=/a/b]", "n"]
+    assert list(short_names(["models/m/ [peft=/a/b]", "n"]).values()) == ["m", "n"]
+    adapted = ["models/m/ [peft=/a/b]", "models/m", "n [x=1]"]
+    assert list(short_names(adapted).values()) == ["m [peft=/a/b]", "m", "n"]
 
 
 def test_many_languages_become_groups_and_both_ends() -> None:
