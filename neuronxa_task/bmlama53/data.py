@@ -117,13 +117,9 @@ def to_documents(
         elif row["Ans"] not in candidates:
             left_out["answer_no_candidate"] += 1
         else:
-            documents.append(
-                Document(
-                    row=number,
-                    sentences=[row["Prompt"].replace(MASK, word) for word in candidates],
-                    answer=candidates.index(row["Ans"]),
-                )
-            )
+            sentences = [row["Prompt"].replace(MASK, word) for word in candidates]
+            answer = candidates.index(row["Ans"])
+            documents.append(Document(row=number, sentences=sentences, answer=answer))
     if not documents:
         raise NeuronXAError(f"{source} has no row with a choice to make; left out: {left_out}")
     return documents, left_out

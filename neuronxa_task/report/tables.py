@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
@@ -148,13 +148,7 @@ def _numbers(
         ]
         if any(number is not None for number in numbers):
             rows.append((language, numbers))
-    return sorted(rows, key=lambda row: -_first(row[1]))
-
-
-def _first(numbers: Sequence[Number | None]) -> float:
-    """The value of the first column, by which the rows are sorted."""
-    first = numbers[0]
-    return float("-inf") if first is None else first.value
+    return sorted(rows, key=lambda row: -row[1][0].value if row[1][0] else inf)
 
 
 def mean(numbers: Iterable[Number | None]) -> Number | None:

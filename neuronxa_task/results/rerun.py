@@ -110,6 +110,4 @@ def _shots(file: ResultFile) -> int | None:
 def _seeds(config: Mapping[str, Any]) -> str | None:
     names = ("random_seed", "numpy_seed", "torch_seed", "fewshot_seed")
     seeds = tuple(config.get(name) for name in names)
-    return (
-        None if None in seeds or seeds == DEFAULT_SEEDS else ",".join(str(seed) for seed in seeds)
-    )
+    return None if None in seeds or seeds == DEFAULT_SEEDS else ",".join(map(str, seeds))

@@ -57,8 +57,9 @@ class SentenceStates(NamedTuple):
     @staticmethod
     def concatenate(parts: Sequence[SentenceStates]) -> SentenceStates:
         """Concatenate the sentences of several states."""
-        kinds = zip(*parts, strict=True)
-        return SentenceStates(*([*map(torch.cat, zip(*kind, strict=True))] for kind in kinds))
+        kinds = zip(*parts, strict=True)  # `nas` of all parts, then `nav`, then `emb`
+        joined = ([torch.cat(layer) for layer in zip(*kind, strict=True)] for kind in kinds)
+        return SentenceStates(*joined)
 
 
 def encode(
