@@ -419,7 +419,7 @@ def test_neuronxas_own_tasks_are_in_the_installed_harness(tasks: list[str]) -> N
 
 @pytest.mark.slow
 def test_the_command_prints_csv(tasks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuronxa_task.languages.table.harness_tasks", lambda: tasks)
+    monkeypatch.setattr("neuronxa_task.harness.task_names", lambda: tasks)
     printed = CliRunner().invoke(app, ["languages", "--csv", "--benchmarks", "xcopa"])
     lines = printed.stdout.splitlines()
     assert printed.exit_code == 0
