@@ -3,7 +3,9 @@
 They need the packages booktabs, array and longtable and are made for a 10 pt document. If a table
 is too wide, columns that are the same in all rows move to the caption, and the longest texts are
 broken into lines. If it is still too wide, it is set in smaller type; if that does not suffice, it
-continues in a further table, which repeats the leading columns that tell the rows apart.
+continues in a further table, which repeats the leading columns that tell the rows apart. If such a
+table is long, each text of its first column, such as a model, has tables of its own. Columns
+without any text are left out.
 """
 
 from __future__ import annotations
@@ -71,19 +73,40 @@ def latex(
         )
         for number, head in enumerate(heads)
     ]
+    columns = [column for column in columns if any(column.cells)] or columns
+    tables = [fitted for part in _by_first(columns) for fitted in _fitted(part)]
+    comments = "\n".join([PACKAGES, *(f"% {_one_line(note)}" for note in notes)])
+    made = []
+    for number, (said, part) in enumerate(tables, start=1):
+        more = f" ({number} of {len(tables)})" if len(tables) > 1 else ""
+        name = f"{label}-{number}" if number > 1 else label
+        made.append(_table(part, len(part[0].cells), escaped(caption) + said + more, f"tab:{name}"))
+    return "\n\n".join([comments, *made]) + "\n"
+
+
+def _by_first(columns: list[_Column]) -> list[list[_Column]]:
+    """The columns; where they are too wide, those of each text of the first, if these are long."""
+    first = columns[0]
+    rows: dict[str, list[int]] = {}
+    for row, cell in enumerate(first.cells):
+        rows.setdefault(cell, []).append(row)
+    is_short = not rows or min(map(len, rows.values())) <= FLOAT_LINES / 2
+    if first.is_number or is_short or _total(columns) <= TEXT_WIDTH:
+        return [columns]
+    return [[column.of(own) for column in columns] for own in rows.values()]
+
+
+def _fitted(columns: list[_Column]) -> list[tuple[str, list[_Column]]]:
+    """Tables that fit the width, and what the caption says for their other columns."""
+    said = ""
     if _total(columns) > TEXT_WIDTH:
-        caption += "".join(f"; {one.head}: {one.cells[0]}" for one in columns if one.is_same)
+        same = [column for column in columns if column.is_same]
+        said = "".join(f"; {escaped(one.head)}: {_broken(one.cells[0])}" for one in same)
         columns = [column for column in columns if not column.is_same] or columns[:1]
     parts = _parts(columns)
     if len(parts) > 1 and len(smaller := _parts([column.small() for column in columns])) == 1:
         parts = smaller
-    comments = "\n".join([PACKAGES, *(f"% {_one_line(note)}" for note in notes)])
-    made = []
-    for number, part in enumerate(parts, start=1):
-        more = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
-        name = f"{label}-{number}" if number > 1 else label
-        made.append(_table(part, len(rows), escaped(caption + more), f"tab:{name}"))
-    return "\n\n".join([comments, *made]) + "\n"
+    return [(said, part) for part in parts]
 
 
 def _one_line(text: str) -> str:
@@ -105,6 +128,11 @@ class _Column:
     def small(self) -> _Column:
         """The same column in smaller type."""
         return _Column(self.head, self.cells, self.bold, SMALL)
+
+    def of(self, rows: Sequence[int]) -> _Column:
+        """The column in some of the rows."""
+        bold = {place for place, row in enumerate(rows) if row in self.bold}
+        return _Column(self.head, [self.cells[row] for row in rows], bold, self.type)
 
     @property
     def is_same(self) -> bool:
@@ -134,10 +162,13 @@ class _Column:
         return f"\\textbf{{{text}}}" if row in self.bold and text else text
 
     def _written(self, text: str) -> str:
-        if not self.is_wrapped:
-            return escaped(text)
-        words = ("\\allowbreak{}".join(map(escaped, _pieces(word))) for word in text.split())
-        return " ".join(words)
+        return _broken(text) if self.is_wrapped else escaped(text)
+
+
+def _broken(text: str) -> str:
+    """A text as LaTeX whose long words have places to break a line."""
+    words = ("\\allowbreak{}".join(map(escaped, _pieces(word))) for word in text.split())
+    return " ".join(words)
 
 
 def _pieces(word: str) -> list[str]:

@@ -66,7 +66,7 @@ def test_what_all_rows_share_is_said_in_the_caption_of_a_wide_table() -> None:
     wide = {"model": "org/model", "benchmark": "b" * 30, "n": "9"}
     scores = dict.fromkeys(("NASCA", "NAVCA", "MEXA"), "0.50 [0.40, 0.60]")
     made = latex(pd.DataFrame([wide | scores]), "Scores", "one")
-    assert f"\\caption{{Scores; model: org/model; benchmark: {'b' * 30}}}" in made
+    assert f"\\caption{{Scores; model: org/model; benchmark: {'b' * 30}}}" in _plain(made)
     assert "n & NASCA & NAVCA & MEXA" in made and "footnotesize" in made
     assert "org/model & 9" in latex(pd.DataFrame([{"model": "org/model", "n": "9"}]), "S", "s")
 
@@ -77,6 +77,27 @@ def test_smaller_type_keeps_a_table_whole() -> None:
     small, split = (latex(table[["model", *names[:count]]], "S", "s") for count in (6, 7))
     assert small.count("scriptsize") == small.count("begin{tabular}") == 1
     assert "scriptsize" not in split and split.count("begin{tabular}") == 2
+
+
+def test_of_a_long_and_wide_table_each_model_has_its_own() -> None:
+    scores = {f"SCORE {n}": "0.500 [0.400, 0.600]" for n in range(3)}
+    rows = [
+        {"model": f"org/model-{model}", "language": f"language {n}"} | scores
+        for model in "ab"
+        for n in range(50)
+    ]
+    table = pd.DataFrame(rows)
+    made = latex(table, "Scores", "scores", bold={(50, 2)})
+    parts = made.split(r"\begin{longtable}")[1:]
+    named = [[model for model in "ab" if f"model-{model}" in _plain(part)] for part in parts]
+    assert named == [["a"], ["b"]]
+    bold = [r"language 0 & \textbf{0.500" in part for part in parts]
+    assert bold == [False, True]
+    assert [f"({n} of 2)" in part for n, part in enumerate(parts, start=1)] == [True] * 2
+
+
+def _plain(made: str) -> str:
+    return made.replace(r"\allowbreak{}", "")
 
 
 def test_the_best_numbers_are_bold_ties_included() -> None:

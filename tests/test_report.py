@@ -524,6 +524,8 @@ def test_intervals_and_shared_tokens_are_on_the_page_and_exported(tmp_path: Path
     table = pd.read_csv(tmp_path / "out" / "languages.csv")
     assert set(table["NASCA low"]) == {0.1} and set(table["NASCA high"]) == {0.7}
     assert set(table["Shared tokens"]) == {0.25} and "NAVCA low" not in table
+    latex = (tmp_path / "out" / "languages.tex").read_text(encoding="utf-8")
+    assert r"\textbf{0.25" not in latex and r"\textbf{" in latex, "shared tokens are no score"
 
 
 @pytest.mark.parametrize(

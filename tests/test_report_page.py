@@ -433,6 +433,31 @@ def test_print_shows_what_the_screen_shows_and_folded_tables(reader: Reader) -> 
     assert not reader.find("#search").is_displayed()
 
 
+def test_print_fits_the_paper_and_repeats_heads_only(reader: Reader) -> None:
+    reader.see(width=718, media="print")  # A4 in Chromium's own margins
+    beyond = """[...document.querySelectorAll("table")].filter((each) =>
+        each.getBoundingClientRect().right > document.documentElement.clientWidth)
+        .map((each) => each.dataset.copy)"""
+    assert reader.run(beyond) == []
+    shown = "getComputedStyle(document.querySelector('.on .sortable %s')).display"
+    assert reader.run(shown % "tfoot") == "table-row-group"
+    assert reader.run(shown % "th button") == "contents", "Chromium repeats no head with buttons"
+
+
+@pytest.mark.parametrize("width", [700, 1000, 1300, 1600])
+def test_words_in_charts_are_large_enough(reader: Reader, width: int) -> None:
+    """The page has one drawing of the languages; a page of many languages has four."""
+    reader.see(width)
+    reader.run("""(() => {
+      const place = document.querySelector("#models .drawings");
+      for (let n = 0; n < 3; n++) place.append(place.firstElementChild.cloneNode(true));
+    })()""")
+    sizes = """[...document.querySelectorAll("main .chart text")].filter((each) =>
+        each.getClientRects().length).map((each) => each.ownerSVGElement.getScreenCTM().a
+        * parseFloat(getComputedStyle(each).fontSize))"""
+    assert min(reader.run(sizes)) > 8
+
+
 def test_without_scripts_everything_is_there(tmp_path: Path, page: Path) -> None:
     plain = Reader(tmp_path, "--blink-settings=scriptEnabled=false")
     try:

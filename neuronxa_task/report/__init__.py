@@ -52,7 +52,7 @@ def write_report(
     from neuronxa_task.analysis.correlate import correlation_table
     from neuronxa_task.errors import NeuronXAError
     from neuronxa_task.latex import best_within
-    from neuronxa_task.report.content import Content
+    from neuronxa_task.report.content import SURFACE, Content
     from neuronxa_task.report.page import render
     from neuronxa_task.report.pictures import Studio
     from neuronxa_task.report.tables import columns_of, language_table
@@ -71,12 +71,12 @@ def write_report(
     except OSError as error:
         raise NeuronXAError(f"{error.filename} cannot be written: {error.strerror}") from error
     full, shown = language_table(content)
-    columns = [column.heading.text for column in columns_of(content)]
+    scores = [of.heading.text for of in columns_of(content) if of.metric != SURFACE]
     tables = write(
         *(output, "languages", full, shown),
         caption="Alignment and accuracy of each language, with 95 % interval or ± standard error; "
-        "the highest of each column in bold",
+        "the highest of each score in bold",
         formats=("csv", "tex"),
-        bold=best_within(shown, ["model"], columns),
+        bold=best_within(shown, ["model"], scores),
     )
     return Report(page, studio.written, tables, notes)
