@@ -87,7 +87,13 @@ def _shown(test: PairedDifference | None, p: float | None) -> Difference:
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign."""
+    """A difference to three decimals, with its sign.
+
+    >>> signed(0.0123), signed(-0.5), signed(0.0002)
+    ('+0.012', '−0.500', '0.000')
+    """
+    if abs(value) < 0.0005:
+        return written(0.0)
     return f"+{written(value)}" if value > 0 else written(value)
 
 
