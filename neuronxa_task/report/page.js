@@ -102,8 +102,8 @@ function averageColumns(table) {
   const complete = rows.filter((row) => !row.hidden && filled.every((column) => isNumber(row.cells[column])));
   const foot = table.tFoot.rows[0];
   foot.querySelector(".complete").textContent = complete.length;
-  columns.forEach((column, place) => {
-    const cell = foot.cells[place + 4]; // after the columns of names
+  columns.forEach((column) => {
+    const cell = foot.cells[column];
     const values = filled.includes(column) ? complete.map((row) => number(row.cells[column].textContent)) : [];
     const sum = (numbers) => numbers.reduce((total, value) => total + value, 0);
     const mean = sum(values) / values.length;

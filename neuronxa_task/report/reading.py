@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 
 from neuronxa_task.languages import language
@@ -23,25 +24,23 @@ def reading(content: Content) -> str | None:
     mean, name = fmean(values.values()), score.upper().replace("_", " ")
     where = "the best layer" if score.endswith("_max") else "an average layer"
     highest, lowest = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
-    of = "this model"
-    if len(content.models) > 1:
-        of = f"{short_names(content.models)[model]}, the best aligned model,"
+    names = short_names(content.models)
+    of = "this model" if len(names) == 1 else f"{names[model]}, the best aligned model,"
     said = (
         f"In {of} {name} is {mean:.2f}"
         + (f" on average over {len(values)} languages" if len(values) > 1 else "")
         + f": in {where}, about {100 * mean:.0f} of 100 sentence pairs find each other"
     )
     if len(values) == 1:
-        return f"{said}, in {language(highest).name}.{_others(content)}"
+        return f"{said}, in {language(highest).name}.{_others(content, names)}"
     return (
         f"{said}. It is highest in {language(highest).name} ({values[highest]:.2f}) and lowest in "
-        f"{language(lowest).name} ({values[lowest]:.2f}).{_others(content)}"
+        f"{language(lowest).name} ({values[lowest]:.2f}).{_others(content, names)}"
     )
 
 
-def _others(content: Content) -> str:
+def _others(content: Content, names: Mapping[str, str]) -> str:
     """Means of the other models, which may be copies with random weights; empty for none."""
-    names = short_names(content.models)
     means = [
         (fmean(number.value for number in numbers.values()), names[model])
         for model in content.models[1:]
@@ -50,7 +49,7 @@ def _others(content: Content) -> str:
     if not means:
         return ""
     if len(means) > MOST_NAMED:
-        low, high = min(means), max(means)
-        return f" The other {len(means)} models have means of {low[0]:.2f} to {high[0]:.2f}."
+        (low, _), (high, _) = min(means), max(means)
+        return f" The other {len(means)} models have means of {low:.2f} to {high:.2f}."
     listed = ", ".join(f"{mean:.2f} ({name})" for mean, name in means)
     return f" The mean of the other {'model' if len(means) == 1 else 'models'} is {listed}."
